@@ -1,0 +1,1 @@
+"""The tests of Taskpath, and what they share under `tests.support`."""

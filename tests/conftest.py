@@ -1,0 +1,22 @@
+"""What holds for every test."""
+
+import os
+import shutil
+
+import pytest
+from hypothesis import settings
+
+pytest.register_assert_rewrite("tests.support")
+
+# The settings of whoever runs the tests are not those of the tests.
+for name in [name for name in os.environ if name.startswith("TASKPATH_")]:
+    del os.environ[name]
+
+# Playwright runs on the Node.js that the tests need anyway; its own copy wants libraries that a small
+# Debian does not have.
+if node := shutil.which("node"):
+    os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", node)
+
+# How long an example takes depends on the machine; pytest's timeout catches what hangs.
+settings.register_profile("taskpath", parent=settings(), deadline=None)
+settings.load_profile("taskpath")
