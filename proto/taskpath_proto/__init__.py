@@ -1,0 +1,1 @@
+"""The messages that the services of Taskpath exchange."""

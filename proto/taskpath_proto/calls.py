@@ -1,0 +1,71 @@
+"""Calls: a message that wants an answer, and the answer.
+
+The caller listens on a reply queue of its own. A call whose deadline has passed is dropped unanswered.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from taskpath_proto.commands import Accepted, Cancel, CreateInstance, Delete, Execute
+from taskpath_proto.errors import ErrorInfo
+from taskpath_proto.queries import (
+    BlobPut,
+    ClaimPartition,
+    InstanceLoaded,
+    InstancesPage,
+    InstanceView,
+    ListInstances,
+    LoadInstance,
+    LogsView,
+    PartitionClaimed,
+    PutBlob,
+    ReadInstance,
+    ReadLogs,
+    ReadTask,
+    ReadValue,
+    TaskView,
+    ValueRead,
+)
+
+Command: TypeAlias = CreateInstance | Execute | Cancel | Delete
+Query: TypeAlias = (
+    ClaimPartition | LoadInstance | ReadInstance | ReadTask | ReadLogs | ListInstances | ReadValue | PutBlob
+)
+Response: TypeAlias = (
+    Accepted
+    | PartitionClaimed
+    | InstanceLoaded
+    | InstanceView
+    | TaskView
+    | LogsView
+    | InstancesPage
+    | ValueRead
+    | BlobPut
+)
+
+
+class Call(msgspec.Struct, tag="Call", frozen=True, rename="camel"):
+    """A command or query, and where its answer goes.
+
+    Attributes:
+        body: what is asked.
+        reply_to: the caller's reply queue.
+        call: the caller's number for it.
+        deadline: ms since epoch; after it nobody waits for the answer.
+    """
+
+    body: Command | Query
+    reply_to: str
+    call: int
+    deadline: int
+
+
+class Answer(msgspec.Struct, tag="Answer", frozen=True, rename="camel", omit_defaults=True):
+    """The answer to a call: a response or an error."""
+
+    call: int
+    body: Response | None = None
+    error: ErrorInfo | None = None

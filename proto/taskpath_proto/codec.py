@@ -1,0 +1,53 @@
+"""How messages become bytes on a broker: MessagePack, decoded strictly into the types of this package."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from taskpath_proto.calls import Answer, Call
+from taskpath_proto.events import ExecutorAnnounced, InstanceChanged, InstanceDeleted, LogsWritten
+from taskpath_proto.work import (
+    CancelAttempts,
+    ExpandPlan,
+    PlanExpanded,
+    RunTasks,
+    TaskFinished,
+    TaskProgressed,
+    TaskStarted,
+)
+
+Message: TypeAlias = (
+    Call
+    | Answer
+    | RunTasks
+    | ExpandPlan
+    | PlanExpanded
+    | CancelAttempts
+    | TaskStarted
+    | TaskProgressed
+    | TaskFinished
+    | InstanceChanged
+    | InstanceDeleted
+    | LogsWritten
+    | ExecutorAnnounced
+)
+"""Everything that services say to each other."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[list[Message]] = msgspec.msgpack.Decoder(list[Message])
+
+
+def encode_parcel(messages: list[Message]) -> bytes:
+    """The bytes of one parcel: a list of messages for one mailbox."""
+    return _encoder.encode(messages)
+
+
+def decode_parcel(data: bytes) -> list[Message]:
+    """The messages of a parcel.
+
+    Raises:
+        msgspec.ValidationError: the bytes are no parcel of this version.
+    """
+    return _decoder.decode(data)

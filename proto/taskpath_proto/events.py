@@ -1,0 +1,113 @@
+"""Events: what happened, said once, on the exchange ``events``.
+
+A committed change of an instance is one :class:`InstanceChanged`. Storage persists it, and the gateways that
+watch the instance receive the same message: there is no second description of a change.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from taskpath_proto.records import InstanceChange, Progress, TaskChange
+
+
+class InstanceChanged(msgspec.Struct, tag="InstanceChanged", rename="camel", omit_defaults=True):
+    """One committed change.
+
+    Attributes:
+        id: the instance.
+        partition: of the instance.
+        epoch: of the owner that decided it; an older one than storage knows is refused.
+        revision: of the instance, after the change.
+        base_revision: of the instance, before it.
+        tasks: what changed of its tasks.
+        removed: items that a shorter list no longer has; each takes what is below it along.
+        instance: what changed of the instance itself.
+    """
+
+    id: str
+    partition: int
+    epoch: int
+    revision: int
+    base_revision: int
+    tasks: list[TaskChange] = []
+    removed: list[str] = []
+    instance: InstanceChange | None = None
+
+
+class InstanceDeleted(msgspec.Struct, tag="InstanceDeleted", rename="camel", omit_defaults=True):
+    """The instance is gone, with its records, logs and values."""
+
+    id: str
+    partition: int
+    epoch: int
+    revision: int
+
+
+class LogLine(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One line of a task's log.
+
+    Attributes:
+        time: ms since epoch.
+        level: as in the module ``logging``, lower case.
+        text: at most 16 KiB.
+        attempt: which attempt wrote it.
+        n: its number within the attempt, from 1, so that a repeat is seen.
+    """
+
+    time: int
+    level: str
+    text: str
+    attempt: int
+    n: int
+
+
+class LogsWritten(msgspec.Struct, tag="LogsWritten", rename="camel", omit_defaults=True):
+    """Lines that a task wrote to its log."""
+
+    id: str
+    partition: int
+    path: str
+    lines: list[LogLine]
+
+
+class WorkflowAnnouncement(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A workflow that an executor serves; ``schema`` is the JSON Schema of its data, if it is typed."""
+
+    name: str
+    queue: str
+    description: str = ""
+    schema: dict[str, Any] | None = None
+
+
+class ExecutorAnnounced(msgspec.Struct, tag="ExecutorAnnounced", rename="camel", omit_defaults=True):
+    """The heartbeat of an executor: what it serves, and what it runs.
+
+    Attributes:
+        executor: its id.
+        queues: the queues that it takes work from.
+        workflows: the workflows whose generators it has.
+        running: how many attempts it runs.
+        time: ms since epoch, by its own clock.
+        leaving: it has stopped taking work.
+    """
+
+    executor: str
+    queues: tuple[str, ...]
+    workflows: tuple[WorkflowAnnouncement, ...]
+    running: int = 0
+    time: int = 0
+    leaving: bool = False
+
+
+__all__ = [
+    "ExecutorAnnounced",
+    "InstanceChanged",
+    "InstanceDeleted",
+    "LogLine",
+    "LogsWritten",
+    "Progress",
+    "WorkflowAnnouncement",
+]

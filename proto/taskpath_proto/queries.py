@@ -1,0 +1,174 @@
+"""Queries: what is asked of storage.
+
+An owner asks through the mailbox ``storage.<p>``, behind its own events; everyone else through the volatile
+queue ``queries``, where any replica answers, once it has the revision asked for.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from taskpath_proto.events import LogLine
+from taskpath_proto.records import InstanceProgress, InstanceRecord, InstanceStatus, TaskRecord
+from taskpath_proto.values import Value
+
+
+class ClaimPartition(msgspec.Struct, tag="ClaimPartition", frozen=True, rename="camel"):
+    """Raises the epoch of a partition for a new owner."""
+
+    partition: int
+    claimant: str
+
+
+class PartitionClaimed(msgspec.Struct, tag="PartitionClaimed", frozen=True, rename="camel"):
+    """The new epoch, and the instances of the partition that have unfinished executes."""
+
+    partition: int
+    epoch: int
+    active: tuple[str, ...]
+
+
+class LoadInstance(msgspec.Struct, tag="LoadInstance", frozen=True, rename="camel"):
+    """Everything an owner needs of an instance. Answered with :class:`InstanceLoaded`."""
+
+    id: str
+
+
+class InstanceLoaded(msgspec.Struct, tag="InstanceLoaded", frozen=True, rename="camel", omit_defaults=True):
+    """The instance and the records of its tasks; None if there is no such instance."""
+
+    instance: InstanceRecord | None = None
+    tasks: list[TaskRecord] = []
+
+
+class ReadInstance(msgspec.Struct, tag="ReadInstance", frozen=True, rename="camel", omit_defaults=True):
+    """An instance as watchers see it. Answered with :class:`InstanceView`.
+
+    Attributes:
+        id: the instance.
+        min_revision: the answer has to be at least this new.
+        since: only tasks that changed after this revision.
+        paths: only tasks that one of these patterns covers; all if empty. The items of a foreach of more
+            than ``items`` items are left out unless a pattern names items.
+        items: see ``paths``.
+    """
+
+    id: str
+    min_revision: int = 0
+    since: int = 0
+    paths: tuple[str, ...] = ()
+    items: int = 1000
+
+
+class InstanceView(msgspec.Struct, tag="InstanceView", frozen=True, rename="camel", omit_defaults=True):
+    """The instance at its revision and the records of its tasks, without bodies; None if there is none."""
+
+    instance: InstanceRecord | None = None
+    tasks: list[TaskRecord] = []
+
+
+class ReadTask(msgspec.Struct, tag="ReadTask", frozen=True, rename="camel", omit_defaults=True):
+    """The record of one task, with its values. Answered with :class:`TaskView`."""
+
+    id: str
+    path: str
+    min_revision: int = 0
+
+
+class TaskView(msgspec.Struct, tag="TaskView", frozen=True, rename="camel", omit_defaults=True):
+    """The instance's record, and the task's; an untouched task has a record without a revision."""
+
+    instance: InstanceRecord | None = None
+    task: TaskRecord | None = None
+
+
+class ReadLogs(msgspec.Struct, tag="ReadLogs", frozen=True, rename="camel", omit_defaults=True):
+    """Lines of a task's log after a position. Answered with :class:`LogsView`."""
+
+    id: str
+    path: str
+    after: int = 0
+    limit: int = 1000
+
+
+class LogsView(msgspec.Struct, tag="LogsView", frozen=True, rename="camel", omit_defaults=True):
+    """Lines of a log; ``next`` is to be passed as ``after``. ``known`` is false if there is no such
+    instance."""
+
+    lines: list[LogLine] = []
+    next: int = 0
+    known: bool = True
+
+
+class ListInstances(msgspec.Struct, tag="ListInstances", frozen=True, rename="camel", omit_defaults=True):
+    """A page of the index, newest first. Answered with :class:`InstancesPage`.
+
+    Attributes:
+        realm: only this realm's.
+        status: only those of this status.
+        workflow: only those of this workflow.
+        name: only those whose name begins so (case-sensitive).
+        created_after: exclusive, ms since epoch.
+        created_before: exclusive, ms since epoch.
+        limit: at most 200.
+        cursor: the ``next_cursor`` of the page before.
+    """
+
+    realm: str | None = None
+    status: InstanceStatus | None = None
+    workflow: str | None = None
+    name: str | None = None
+    created_after: int | None = None
+    created_before: int | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+class InstanceSummary(msgspec.Struct, frozen=True, rename="camel"):
+    """A row of the index."""
+
+    id: str
+    workflow: str
+    realm: str
+    name: str | None
+    status: InstanceStatus
+    progress: InstanceProgress
+    created_at: int
+    updated_at: int
+
+
+class InstancesPage(msgspec.Struct, tag="InstancesPage", frozen=True, rename="camel"):
+    """A page of the index; ``next_cursor`` is None at the end."""
+
+    items: list[InstanceSummary]
+    next_cursor: str | None = None
+
+
+class ReadValue(msgspec.Struct, tag="ReadValue", frozen=True, rename="camel", omit_defaults=True):
+    """The JSON text of a value that is not inline. Answered with :class:`ValueRead`."""
+
+    id: str
+    value: Value
+    min_revision: int = 0
+
+
+class ValueRead(msgspec.Struct, tag="ValueRead", frozen=True, rename="camel"):
+    """The JSON text of a value."""
+
+    json: str
+
+
+class PutBlob(msgspec.Struct, tag="PutBlob", frozen=True, rename="camel"):
+    """Stores a large value by itself. Answered with :class:`BlobPut` when it is safe."""
+
+    id: str
+    path: str
+    name: str
+    version: int
+    json: str
+
+
+class BlobPut(msgspec.Struct, tag="BlobPut", frozen=True, rename="camel"):
+    """The value is stored; ``value`` refers to it."""
+
+    value: Value

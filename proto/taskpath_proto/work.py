@@ -1,0 +1,179 @@
+"""Work: what a scheduler asks of executors, and what they report.
+
+A report names the command that caused it (epoch and number), so that the attempts of two owners are told
+apart. The first report of an attempt counts; later ones are dropped by the owner.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from taskpath_proto.errors import ErrorInfo
+from taskpath_proto.plan import Plan
+from taskpath_proto.records import TaskStatus
+from taskpath_proto.values import Value
+
+
+class Layer(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """What one task left in the context: a part of the context of those after it.
+
+    Attributes:
+        path: the task that left it.
+        variables: name -> value (``context_var``, ``dest``).
+        keys: names to be taken from ``result`` (``context_vars``).
+        result: the result that ``keys`` are taken from.
+        updaters: a JSON list of updaters, applied after the variables.
+    """
+
+    path: str
+    variables: tuple[tuple[str, Value], ...] = ()
+    keys: tuple[str, ...] = ()
+    result: Value | None = None
+    updaters: Value | None = None
+
+
+class OrderKind(StrEnum):
+    """What an order asks for: run a task's function, read a foreach's list, or evaluate a condition only."""
+
+    TASK = "task"
+    FOREACH = "foreach"
+    CONDITION = "condition"
+
+
+class Order(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """One thing to do for one task.
+
+    Attributes:
+        path: the task.
+        command: its number; unique for the instance within an epoch.
+        attempt: 0 unless the kind is TASK.
+        argument: what the task receives.
+        kind: what is to be done.
+        condition: whether the task's condition is to be evaluated first (not on a retry).
+        previous: what the last execution of the task left: its updaters.
+    """
+
+    path: str
+    command: int
+    attempt: int
+    argument: Value
+    kind: OrderKind = OrderKind.TASK
+    condition: bool = False
+    previous: Value | None = None
+
+
+class RunTasks(msgspec.Struct, tag="RunTasks", frozen=True, rename="camel", omit_defaults=True):
+    """Orders of one instance that share a context.
+
+    Attributes:
+        id: the instance.
+        partition: where reports go.
+        epoch: of the owner.
+        revision: a read of what these orders refer to has to be at least this new.
+        plan_version: tells the trees of an instance apart that was updated.
+        data: what the generator is called with.
+        base_context: the lowest layer of the context.
+        layers: what the tasks before left, in tree order.
+        orders: what is to be done.
+    """
+
+    id: str
+    partition: int
+    epoch: int
+    revision: int
+    realm: str
+    workflow: str
+    plan_version: int
+    data: Value
+    base_context: Value
+    layers: tuple[Layer, ...]
+    orders: tuple[Order, ...]
+
+
+class ExpandPlan(msgspec.Struct, tag="ExpandPlan", frozen=True, rename="camel", omit_defaults=True):
+    """Asks an executor to call a workflow's generator."""
+
+    id: str
+    partition: int
+    epoch: int
+    command: int
+    realm: str
+    workflow: str
+    data: Value
+
+
+class PlanExpanded(msgspec.Struct, tag="PlanExpanded", frozen=True, rename="camel", omit_defaults=True):
+    """The generator's tree, or why there is none."""
+
+    id: str
+    epoch: int
+    command: int
+    plan: Plan | None = None
+    error: ErrorInfo | None = None
+
+
+class CancelAttempts(msgspec.Struct, tag="CancelAttempts", frozen=True, rename="camel", omit_defaults=True):
+    """Tells whichever executor has them to stop these attempts. Sent to all executors."""
+
+    id: str
+    epoch: int
+    commands: tuple[int, ...]
+
+
+class TaskStarted(
+    msgspec.Struct, tag="TaskStarted", frozen=True, rename="camel", omit_defaults=True, gc=False
+):
+    """An attempt runs. Sent only for attempts that take longer than a moment."""
+
+    id: str
+    epoch: int
+    command: int
+    path: str
+    execution_time: int
+    executor: str
+
+
+class TaskProgressed(
+    msgspec.Struct, tag="TaskProgressed", frozen=True, rename="camel", omit_defaults=True, gc=False
+):
+    """What a running task says of itself; at most twice a second for a task."""
+
+    id: str
+    epoch: int
+    command: int
+    path: str
+    fraction: float
+    message: str | None = None
+
+
+class TaskFinished(
+    msgspec.Struct, tag="TaskFinished", frozen=True, rename="camel", omit_defaults=True, gc=False
+):
+    """An order is done.
+
+    Attributes:
+        status: ok, failed or skipped (its condition was false).
+        execution_time: its start, ms since epoch.
+        duration: in ms.
+        result: of a TASK its result; of a FOREACH its list.
+        count: of a FOREACH the length of its list.
+        updaters: what ``update_context`` left, a JSON list.
+        error: why it failed.
+        retryable: whether the author's ``Retry.on`` lets it be tried again.
+    """
+
+    id: str
+    epoch: int
+    command: int
+    path: str
+    status: TaskStatus
+    execution_time: int
+    duration: int
+    executor: str
+    result: Value | None = None
+    count: int | None = None
+    updaters: Value | None = None
+    error: ErrorInfo | None = None
+    retryable: bool = False
