@@ -1,0 +1,1 @@
+"""What Taskpath costs, measured beside what limits it."""

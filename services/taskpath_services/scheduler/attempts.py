@@ -1,0 +1,226 @@
+"""Attempts: what reports and timers make of the works that are out."""
+
+from __future__ import annotations
+
+import zlib
+
+from taskpath_proto.errors import ErrorCode, ErrorInfo
+from taskpath_proto.plan import RetrySpec
+from taskpath_proto.records import AttemptStatus, Progress, RetryState, TaskStatus
+from taskpath_proto.values import NULL, Value
+from taskpath_proto.work import OrderKind, TaskFinished, TaskProgressed, TaskStarted
+from taskpath_services.scheduler.effects import Timer, TimerKind
+from taskpath_services.scheduler.frames import Stage, Work
+from taskpath_services.scheduler.instance import Instance
+from taskpath_services.scheduler.node import Node
+from taskpath_services.scheduler.orders import file_attempt, mark, offer, own_status, queue_of
+from taskpath_services.scheduler.statuses import CANCELLED, FAILED, OK, QUEUED, RUNNING, SKIPPED
+from taskpath_services.scheduler.walk import settled
+
+TIMEOUT_GRACE_MS = 1000
+"""How long after a task's timeout the executor's own report of it is waited for."""
+
+
+def _current(instance: Instance, path: str, epoch: int, command: int) -> Work | None:
+    """The work that a report is about, if that is still wanted."""
+    node = instance.tree.nodes.get(path)
+    work = node.work if node is not None else None
+    if (
+        isinstance(work, Work)
+        and work.command == (epoch, command)
+        and work.stage in (Stage.SENT, Stage.STARTED)
+    ):
+        return work
+    return None
+
+
+def started(instance: Instance, report: TaskStarted) -> None:
+    """An attempt runs for longer than a moment."""
+    work = _current(instance, report.path, report.epoch, report.command)
+    if work is None or work.stage is not Stage.SENT:
+        return
+    node = work.node
+    work.stage = Stage.STARTED
+    mark(instance, node, RUNNING)
+    node.execution_time, node.executor = report.execution_time, report.executor
+    change = instance.change(node)
+    change.execution_time, change.executor = report.execution_time, report.executor
+    if node.spec.timeout is not None:
+        due = report.execution_time + round(node.spec.timeout * 1000) + TIMEOUT_GRACE_MS
+        instance.effects.timers.append(Timer(due, instance.id, TimerKind.TIMEOUT, node.path, report.command))
+
+
+def progressed(instance: Instance, report: TaskProgressed) -> None:
+    """A running task has said how far it is."""
+    work = _current(instance, report.path, report.epoch, report.command)
+    if work is not None:
+        progress = Progress(fraction=report.fraction, message=report.message)
+        work.node.note().progress = progress
+        instance.change(work.node).progress = progress
+
+
+def finished(instance: Instance, report: TaskFinished) -> None:
+    """An attempt has ended. The first report of it counts."""
+    work = _current(instance, report.path, report.epoch, report.command)
+    if work is None:
+        return
+    node = work.node
+    instance.windows.of(queue_of(instance, node)).out -= 1
+    change = instance.change(node)
+    node.execution_time, node.duration = report.execution_time, report.duration
+    change.execution_time, change.duration = report.execution_time, report.duration
+    if node.executor != report.executor:
+        node.executor = change.executor = report.executor
+    if report.status is TaskStatus.FAILED:
+        error = report.error or ErrorInfo(ErrorCode.EXECUTION_FAILED, "The task failed.")
+        _failed(instance, work, error, retryable=report.retryable)
+    elif report.status is TaskStatus.SKIPPED:
+        _skipped(instance, work)
+    else:
+        _succeeded(instance, work, report)
+
+
+def _succeeded(instance: Instance, work: Work, report: TaskFinished) -> None:
+    node = work.node
+    change = instance.change(node)
+    if work.kind is OrderKind.FOREACH:
+        inside = node.inside
+        inside.items = change.items = report.result or NULL
+        instance.removed.extend(instance.tree.resize(node, report.count or 0))
+        change.count = report.count or 0
+        inside.own_left = change.own_left = instance.next()
+    elif work.kind is OrderKind.TASK:
+        result: Value = report.result or NULL
+        instance.keep(node, result, report.command)
+        change.body = result
+        if report.updaters is not None or node.updaters is not None:
+            _leave_updaters(node, report.updaters)
+            change.updaters = report.updaters
+        if node.group is None:
+            node.left = change.left = instance.next()
+        else:
+            node.inside.own_left = change.own_left = instance.next()
+    _forget_retry(instance, node)
+    mark(instance, node, OK)
+    settled(instance, work)
+
+
+def _leave_updaters(node: Node, updaters: Value | None) -> None:
+    difference = (updaters is not None) - (node.updaters is not None)
+    node.updaters = updaters
+    above = node.parent
+    while above is not None and difference:
+        above.inside.updated += difference
+        above = above.parent
+
+
+def _skipped(instance: Instance, work: Work) -> None:
+    node = work.node
+    change = instance.change(node)
+    node.execution_time = node.duration = node.executor = None
+    change.execution_time = change.duration = change.executor = None
+    if work.kind is OrderKind.TASK:
+        node.attempt -= 1
+        change.attempt = node.attempt
+        node.result = change.body = None
+        if node.updaters is not None:
+            _leave_updaters(node, None)
+            change.updaters = None
+    if node.group is None:
+        node.left = change.left = instance.next()
+    _forget_retry(instance, node)
+    mark(instance, node, SKIPPED)
+    settled(instance, work)
+
+
+def _failed(instance: Instance, work: Work, error: ErrorInfo, *, retryable: bool) -> None:
+    node = work.node
+    change = instance.change(node)
+    change.error = error
+    node.note().error = ErrorInfo(error.code, error.message, type=error.type)
+    retry = node.spec.retry
+    if retryable and retry is not None and work.kind is OrderKind.TASK and work.tries < retry.attempts:
+        _retry(instance, work, retry)
+        return
+    if node.result is not None:
+        node.result = change.body = None
+    mark(instance, node, FAILED)
+    settled(instance, work)
+
+
+def _retry(instance: Instance, work: Work, retry: RetrySpec) -> None:
+    node = work.node
+    due = instance.now + round(1000 * delay(retry, work.tries, f"{instance.id}{node.path}/{node.attempt}"))
+    error = instance.change(node).error
+    file_attempt(instance, node, AttemptStatus.FAILED)
+    mark(instance, node, QUEUED)
+    work.stage = Stage.RETRYING
+    work.condition = False
+    state = RetryState(try_=work.tries + 1, attempts=retry.attempts, next_at=due)
+    node.note().retry = state
+    change = instance.change(node)
+    change.retry = state
+    change.error = error
+    instance.effects.timers.append(Timer(due, instance.id, TimerKind.RETRY, node.path, node.attempt))
+
+
+def _forget_retry(instance: Instance, node: Node) -> None:
+    if node.notes is not None and node.notes.retry is not None:
+        node.notes.retry = None
+        instance.change(node).retry = None
+
+
+def delay(retry: RetrySpec, tries: int, seed: str) -> float:
+    """The seconds to wait before the next try.
+
+    Args:
+        retry: the author's choice.
+        tries: how often it was tried so far.
+        seed: makes the jitter differ between tasks, and the same for the same attempt.
+    """
+    plain = min(retry.max_delay, retry.backoff * 2.0 ** min(tries - 1, 60))
+    spread = zlib.crc32(seed.encode()) / 0xFFFFFFFF * 2 - 1
+    return max(0.0, plain * (1 + retry.jitter * spread))
+
+
+def fired(instance: Instance, timer: Timer) -> None:
+    """A timer has fired; what it is for may be over."""
+    node = instance.tree.nodes.get(timer.path)
+    work = node.work if node is not None else None
+    if node is None or not isinstance(work, Work):
+        return
+    if timer.kind is TimerKind.RETRY:
+        if work.stage is Stage.RETRYING and node.attempt == timer.number:
+            work.stage = Stage.WAITING
+            offer(instance, work, first=True)
+    elif (
+        timer.kind is TimerKind.TIMEOUT
+        and work.stage is Stage.STARTED
+        and work.command == (instance.epoch, timer.number)
+    ):
+        instance.windows.of(queue_of(instance, node)).out -= 1
+        instance.effects.cancelled.append(timer.number)
+        error = ErrorInfo(
+            ErrorCode.EXECUTION_FAILED,
+            f"The task did not end within its timeout of {node.spec.timeout or 0.0:g} s.",
+            path=node.path,
+            type="TimeoutError",
+        )
+        _failed(instance, work, error, retryable=True)
+
+
+def stop(instance: Instance, work: Work) -> None:
+    """Cancels a work; whatever is still reported of it is dropped."""
+    node = work.node
+    if work.stage in (Stage.SENT, Stage.STARTED):
+        instance.windows.of(queue_of(instance, node)).out -= 1
+        if work.command is not None:
+            instance.effects.cancelled.append(work.command[1])
+    work.stage = Stage.RETRYING
+    work.command = None
+    if own_status(node) == RUNNING and node.execution_time is not None:
+        node.duration = max(0, instance.now - node.execution_time)
+        instance.change(node).duration = node.duration
+    _forget_retry(instance, node)
+    mark(instance, node, CANCELLED)
+    settled(instance, work)

@@ -1,0 +1,169 @@
+"""Changes: what a batch has changed of an instance, as one event; and its effects, as messages."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from taskpath_proto import topology
+from taskpath_proto.commands import Accepted
+from taskpath_proto.events import InstanceChanged, InstanceDeleted
+from taskpath_proto.records import InstanceChange, InstanceProgress, InstanceStatus, Rollup
+from taskpath_proto.work import CancelAttempts, Layer, Order, RunTasks
+from taskpath_services.scheduler.effects import Effects, Outcome
+from taskpath_services.scheduler.instance import Instance
+from taskpath_services.scheduler.node import Kind, Node
+from taskpath_services.scheduler.statuses import CANCELLED, FAILED, INACTIVE, OK, QUEUED, RUNNING, SKIPPED
+
+PARCEL: Final = 32
+"""How many orders one message carries at the most."""
+
+
+def conclude(instance: Instance, outcome: Outcome) -> None:
+    """Ends a batch for an instance: its event, and its effects, go into the outcome."""
+    base = instance.revision
+    if instance.deleted:
+        instance.revision += 1
+        identity = instance.identity
+        outcome.events.append(
+            InstanceDeleted(instance.id, identity.partition, instance.epoch, instance.revision)
+        )
+    elif instance.touched or instance.runs_changed or instance.changed or instance.removed:
+        instance.revision += 1
+        outcome.events.append(_event(instance, base))
+    effects = instance.effects
+    for call, created in effects.answers:
+        outcome.answers.append((call, Accepted(instance.id, instance.revision, created)))
+    for call, error in effects.errors:
+        outcome.answers.append((call, error))
+    if effects.orders:
+        _orders(instance, effects, outcome)
+    if effects.cancelled:
+        outcome.cancellations.append(CancelAttempts(instance.id, instance.epoch, tuple(effects.cancelled)))
+    outcome.timers.extend(effects.timers)
+    instance.effects = Effects()
+
+
+def _event(instance: Instance, base: int) -> InstanceChanged:
+    for node, change in instance.touched.items():
+        if node.group is not None:
+            inside = node.inside
+            rollup = inside.rollup
+            change.rollup = Rollup(sum(rollup), *rollup)
+            if node.kind is Kind.FOREACH:
+                change.bounds = tuple(
+                    sorted((bound, count) for bound, count in inside.bounds.items() if count)
+                )
+    noted = instance.noted
+    noted.counter = instance.counter
+    noted.updated_at = instance.now
+    if instance.runs_changed:
+        noted.runs = tuple(run.record for run in instance.runs.values())
+    status = _status(instance)
+    if status is not instance.status:
+        instance.status = noted.status = status
+        finished_at = instance.now if status.ended else None
+        if instance.finished_at != finished_at:
+            instance.finished_at = noted.finished_at = finished_at
+    if instance.runs_changed:
+        noted.started_at = instance.started_at
+    progress = _progress(instance.tree.root, status)
+    if progress != instance.progress:
+        instance.progress = noted.progress = progress
+    event = InstanceChanged(
+        id=instance.id,
+        partition=instance.identity.partition,
+        epoch=instance.epoch,
+        revision=instance.revision,
+        base_revision=base,
+        tasks=list(instance.touched.values()),
+        removed=instance.removed,
+        instance=noted,
+    )
+    instance.touched = {}
+    instance.removed = []
+    instance.noted = InstanceChange()
+    instance.runs_changed = instance.changed = False
+    return event
+
+
+def _status(instance: Instance) -> InstanceStatus:
+    if instance.runs:
+        return InstanceStatus.WORKING
+    inside = instance.tree.root.inside
+    counts = inside.counts
+    if counts[FAILED]:
+        return InstanceStatus.FAILED
+    if counts[CANCELLED]:
+        return InstanceStatus.CANCELLED
+    if counts[INACTIVE] or counts[QUEUED] or counts[RUNNING]:
+        return InstanceStatus.INACTIVE
+    return InstanceStatus.DONE if inside.children or inside.joined else InstanceStatus.INACTIVE
+
+
+def _progress(root: Node, status: InstanceStatus) -> InstanceProgress:
+    rollup = root.inside.rollup
+    total, done = sum(rollup), rollup[OK] + rollup[SKIPPED]
+    if status is InstanceStatus.DONE:
+        fraction = 1.0
+    else:
+        fraction = round(_fraction(root), 4)
+    return InstanceProgress(
+        total=total, done=done, failed=rollup[FAILED], running=rollup[RUNNING], fraction=fraction
+    )
+
+
+def _fraction(root: Node) -> float:
+    """Each task of the root list counts the same, so that a bar does not jump back when a foreach has read
+    its list."""
+    children = root.inside.children
+    if not children:
+        return 0.0
+    if len(children) > 100:
+        rollup = root.inside.rollup
+        return (rollup[OK] + rollup[SKIPPED]) / max(1, sum(rollup))
+    parts = 0.0
+    for child in children:
+        if child is None:
+            continue
+        if child.status == OK or child.status == SKIPPED:
+            parts += 1
+        elif child.group is not None:
+            rollup = child.group.rollup
+            parts += (rollup[OK] + rollup[SKIPPED]) / max(1, sum(rollup))
+    return parts / len(children)
+
+
+def _orders(instance: Instance, effects: Effects, outcome: Outcome) -> None:
+    """Orders that go to the same queue and see the same context share a message."""
+    most = max(1, min(PARCEL, len(effects.orders) // 4))
+    open_parcels: dict[tuple[str, int], tuple[tuple[Layer, ...], list[Order]]] = {}
+    for pending in effects.orders:
+        key = (pending.queue, id(pending.layers))
+        parcel = open_parcels.get(key)
+        if parcel is None:
+            parcel = open_parcels[key] = (pending.layers, [])
+        parcel[1].append(pending.order)
+        if len(parcel[1]) >= most:
+            _parcel(instance, pending.queue, *open_parcels.pop(key), outcome)
+    for (queue, _), parcel in open_parcels.items():
+        _parcel(instance, queue, *parcel, outcome)
+
+
+def _parcel(
+    instance: Instance, queue: str, layers: tuple[Layer, ...], orders: list[Order], outcome: Outcome
+) -> None:
+    identity = instance.identity
+    message = RunTasks(
+        id=identity.id,
+        partition=identity.partition,
+        epoch=instance.epoch,
+        revision=instance.revision,
+        realm=identity.realm,
+        workflow=identity.workflow,
+        plan_version=identity.plan_version,
+        data=identity.data,
+        base_context=identity.base_context,
+        layers=layers,
+        orders=tuple(orders),
+    )
+    outcome.commands.append((topology.executor_mailbox(queue), message))

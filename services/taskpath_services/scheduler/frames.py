@@ -1,0 +1,180 @@
+"""What is under way in an instance: runs (executes that were accepted), frames (groups being worked through)
+and works (single orders). They exist only while something is under way, and are rebuilt from the records
+after a crash.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from taskpath_proto.records import RunRecord
+from taskpath_proto.values import Value
+from taskpath_proto.work import Layer, OrderKind
+from taskpath_services.scheduler.node import Key, Node
+from taskpath_services.scheduler.selection import Pick
+
+
+class Run:
+    """An execute that was accepted and is not over.
+
+    Attributes:
+        record: what is stored of it.
+        pick: which tasks it covers, by the tree as it was when the call was accepted.
+        root: the frame of the whole tree.
+        argument: the caller's argument, until the first step that runs has taken it.
+    """
+
+    __slots__ = ("argument", "pick", "record", "root")
+
+    def __init__(self, record: RunRecord, pick: Pick) -> None:
+        self.record = record
+        self.pick = pick
+        self.argument: Value | None = record.argument
+        self.root: Frame | None = None
+
+    @property
+    def number(self) -> int:
+        """The counter when it was accepted: a task whose ``bound`` is greater has run in it."""
+        return self.record.number
+
+
+class Phase(Enum):
+    """How far a frame is."""
+
+    OWN = "own"
+    CHILDREN = "children"
+    ENDED = "ended"
+
+
+class Frame:
+    """A group being worked through by a run.
+
+    Attributes:
+        run: whose it is.
+        node: the group.
+        parent: the frame of the group above.
+        pick: which of the tasks below are to run.
+        argument: what the group was given; in a sequence, what the next task will be given.
+        layers: what the tasks see in the context.
+        threshold: the greatest ``left`` before the tasks below; in a sequence, before the next one.
+        override: the caller's argument, if the first step that runs is in here.
+        bound: the number when the inputs of parallel tasks were bound.
+        cursor: the position of the next child.
+        entered: whether a sequence has begun with the child at the cursor.
+        keys: the only items to be run, in order, if not all.
+        active: the works and frames below that are under way, by child.
+        ran: whether anything in here has run or changed.
+        cancelled: nothing more is to be started.
+        waiting: whether it stands in a window's queue, to be asked for more items.
+    """
+
+    __slots__ = (
+        "active",
+        "argument",
+        "bound",
+        "cancelled",
+        "cursor",
+        "entered",
+        "keys",
+        "layers",
+        "node",
+        "override",
+        "parent",
+        "phase",
+        "pick",
+        "ran",
+        "run",
+        "threshold",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        run: Run,
+        node: Node,
+        parent: Frame | None,
+        pick: Pick,
+        argument: Value,
+        layers: tuple[Layer, ...],
+        threshold: int,
+        override: Value | None,
+    ) -> None:
+        self.run = run
+        self.node = node
+        self.parent = parent
+        self.pick = pick
+        self.argument = argument
+        self.layers = layers
+        self.threshold = threshold
+        self.override = override
+        self.phase = Phase.OWN
+        self.bound = 0
+        self.cursor = 0
+        self.entered = False
+        self.keys: list[int] | None = None
+        self.active: dict[Node, Frame | Work] = {}
+        self.ran = False
+        self.cancelled = False
+        self.waiting = False
+
+
+class Stage(Enum):
+    """How far a work is."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    STARTED = "started"
+    RETRYING = "retrying"
+
+
+class Work:
+    """One order: a task's function, a foreach's list, or a condition.
+
+    Attributes:
+        node: the task.
+        frame: the frame it belongs to: its group's, or its own if it is a group's own function.
+        kind: what is to be done.
+        argument: what the function is given.
+        layers: the context it sees.
+        condition: whether its condition is still to be evaluated.
+        tries: how often it was tried within this run.
+        stage: how far it is.
+        command: the epoch and the number of the last command.
+        attempt: the number of the attempt to send, if one is taken up again after a crash; else 0.
+    """
+
+    __slots__ = (
+        "argument",
+        "attempt",
+        "command",
+        "condition",
+        "frame",
+        "kind",
+        "layers",
+        "node",
+        "stage",
+        "tries",
+    )
+
+    def __init__(
+        self,
+        node: Node,
+        frame: Frame,
+        kind: OrderKind,
+        argument: Value,
+        layers: tuple[Layer, ...],
+        condition: bool,
+    ) -> None:
+        self.node = node
+        self.frame = frame
+        self.kind = kind
+        self.argument = argument
+        self.layers = layers
+        self.condition = condition
+        self.tries = 0
+        self.stage = Stage.WAITING
+        self.command: tuple[int, int] | None = None
+        self.attempt = 0
+
+
+__all__ = ["Frame", "Key", "Phase", "Run", "Stage", "Work"]

@@ -1,0 +1,299 @@
+"""The tree of one instance: a node for each task that was touched, with counters that make every change
+cheap.
+
+A group keeps how many of its children, and how many of the tasks anywhere below it, have which status; a
+change of one task updates its ancestors' counters and nothing else, whatever the size of the tree. The items
+of a foreach are nodes only once they have been reached.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TypeAlias
+
+from taskpath_proto import paths
+from taskpath_proto.errors import ErrorInfo
+from taskpath_proto.plan import TaskSpec
+from taskpath_proto.records import AttemptRecord, Progress, RetryState
+from taskpath_proto.values import Value
+from taskpath_services.scheduler.statuses import (
+    CANCELLED,
+    FAILED,
+    INACTIVE,
+    OK,
+    QUEUED,
+    RUNNING,
+    SKIPPED,
+    is_finished,
+)
+
+Key: TypeAlias = str | int
+
+
+class Kind(IntEnum):
+    """What a node is."""
+
+    ROOT = 0
+    TASK = 1
+    GROUP = 2
+    FOREACH = 3
+
+
+class Group:
+    """What only a node with tasks below it has.
+
+    Attributes:
+        children: in tree order; of a foreach, None where an item was not reached yet.
+        by_name: the children of a group by name.
+        counts: how many children have which status.
+        rollup: how many tasks below (groups not counted) have which status.
+        own: the status of its own function (of a foreach: of reading its list); None if it has none.
+        own_left: the counter when its own function's result last changed.
+        joined: whether it has been through to its end, if it has no children.
+        items: the list that a foreach read.
+        bounds: how many finished tasks below a foreach were bound since which of its executions.
+        updated: how many tasks below left updaters.
+        frames: how many executes are at work in it.
+    """
+
+    __slots__ = (
+        "bounds",
+        "by_name",
+        "children",
+        "counts",
+        "frames",
+        "items",
+        "joined",
+        "own",
+        "own_left",
+        "rollup",
+        "updated",
+    )
+
+    def __init__(self, own: int | None) -> None:
+        self.children: list[Node | None] = []
+        self.by_name: dict[str, Node] = {}
+        self.counts = [0, 0, 0, 0, 0, 0, 0]
+        self.rollup = [0, 0, 0, 0, 0, 0, 0]
+        self.own = own
+        self.own_left = 0
+        self.joined = False
+        self.items: Value | None = None
+        self.bounds: dict[int, int] = {}
+        self.updated = 0
+        self.frames = 0
+
+
+class Notes:
+    """What few tasks have: earlier attempts, where a retry stands, what the task said of itself, its last
+    error."""
+
+    __slots__ = ("attempts", "error", "progress", "retry")
+
+    def __init__(self) -> None:
+        self.attempts: tuple[AttemptRecord, ...] = ()
+        self.retry: RetryState | None = None
+        self.progress: Progress | None = None
+        self.error: ErrorInfo | None = None
+
+
+class Node:
+    """A task of the tree. ``status`` of a group is that of its subtree; the other fields are its own
+    function's."""
+
+    __slots__ = (
+        "attempt",
+        "bound",
+        "command",
+        "duration",
+        "execution_time",
+        "executor",
+        "group",
+        "key",
+        "kind",
+        "left",
+        "notes",
+        "parent",
+        "path",
+        "position",
+        "result",
+        "spec",
+        "status",
+        "updaters",
+        "work",
+    )
+
+    def __init__(
+        self, kind: Kind, spec: TaskSpec, parent: Node | None, key: Key, position: int, path: str
+    ) -> None:
+        self.kind = kind
+        self.spec = spec
+        self.parent = parent
+        self.key = key
+        self.position = position
+        self.path = path
+        self.status = INACTIVE
+        self.bound = 0
+        self.left = 0
+        self.attempt = 0
+        self.command: tuple[int, int] | None = None
+        self.execution_time: int | None = None
+        self.duration: int | None = None
+        self.executor: str | None = None
+        self.result: Value | None = None
+        self.updaters: Value | None = None
+        self.work: object | None = None
+        self.notes: Notes | None = None
+        self.group: Group | None = None
+        if kind is not Kind.TASK:
+            item = parent is not None and parent.kind is Kind.FOREACH
+            has_own = kind is Kind.FOREACH or (
+                kind is Kind.GROUP and (spec.run or (spec.condition and not item))
+            )
+            self.group = Group(INACTIVE if has_own else None)
+
+    @property
+    def inside(self) -> Group:
+        """The group's part of a node that is one."""
+        assert self.group is not None
+        return self.group
+
+    def note(self) -> Notes:
+        """The rare part, made when it is needed."""
+        if self.notes is None:
+            self.notes = Notes()
+        return self.notes
+
+    def __repr__(self) -> str:
+        return f"Node({self.path})"
+
+
+class Tree:
+    """All nodes of an instance.
+
+    Args:
+        tasks: the root list of the plan.
+    """
+
+    def __init__(self, tasks: tuple[TaskSpec, ...]) -> None:
+        spec = TaskSpec(name="root", run=False, subtasks=tasks, sequential=True)
+        self.root = Node(Kind.ROOT, spec, None, "", 0, paths.ROOT)
+        self.nodes: dict[str, Node] = {paths.ROOT: self.root}
+        self._grow(self.root)
+
+    def _grow(self, node: Node) -> None:
+        """Makes the nodes of a group's subtasks, all the way down to foreaches."""
+        inside = node.inside
+        prefix = node.path + "."
+        for position, spec in enumerate(node.spec.subtasks or ()):
+            kind = Kind.FOREACH if spec.foreach is not None else _kind(spec)
+            child = Node(kind, spec, node, spec.name, position, prefix + spec.name)
+            self.nodes[child.path] = child
+            inside.children.append(child)
+            inside.by_name[spec.name] = child
+            inside.counts[INACTIVE] += 1
+            if kind is Kind.TASK:
+                count_below(node, INACTIVE, 1)
+            elif kind is Kind.GROUP:
+                self._grow(child)
+
+    def item(self, foreach: Node, index: int) -> Node:
+        """The node of an item, made when it is first reached."""
+        inside = foreach.inside
+        node = inside.children[index]
+        if node is None:
+            kind = _kind(foreach.spec)
+            node = Node(kind, foreach.spec, foreach, index, index, f"{foreach.path}[{index}]")
+            inside.children[index] = node
+            self.nodes[node.path] = node
+            if kind is Kind.GROUP:
+                self._grow(node)
+                count_below(foreach, INACTIVE, -node.inside.rollup[INACTIVE])
+        return node
+
+    def resize(self, foreach: Node, count: int) -> list[str]:
+        """Gives a foreach that many items; returns the paths of those that are gone."""
+        inside = foreach.inside
+        have = len(inside.children)
+        size = tasks_in(foreach.spec)
+        removed: list[str] = []
+        for index in range(count, have):
+            node = inside.children[index]
+            inside.counts[INACTIVE if node is None else node.status] -= 1
+            if node is None:
+                count_below(foreach, INACTIVE, -size)
+                continue
+            removed.append(node.path)
+            for leaf in self._forget(node):
+                count_below(foreach, leaf.status, -1)
+                if is_finished(leaf.status):
+                    count_bound(leaf, -1, foreach)
+        del inside.children[count:]
+        if count > have:
+            inside.children.extend([None] * (count - have))
+            inside.counts[INACTIVE] += count - have
+            count_below(foreach, INACTIVE, (count - have) * size)
+        return removed
+
+    def _forget(self, node: Node) -> list[Node]:
+        self.nodes.pop(node.path, None)
+        if node.group is None:
+            return [node]
+        leaves: list[Node] = []
+        for child in node.group.children:
+            if child is not None:
+                leaves.extend(self._forget(child))
+        return leaves
+
+
+def tasks_in(spec: TaskSpec) -> int:
+    """How many tasks an item of this spec counts for, as long as no foreach below it has been read."""
+    if spec.subtasks is None:
+        return 1
+    return sum(0 if sub.foreach is not None else tasks_in(sub) for sub in spec.subtasks)
+
+
+def _kind(spec: TaskSpec) -> Kind:
+    return Kind.TASK if spec.subtasks is None else Kind.GROUP
+
+
+def count_below(node: Node | None, status: int, change: int) -> None:
+    """Adds to the rollups of a group and of all above it."""
+    while node is not None:
+        node.inside.rollup[status] += change
+        node = node.parent
+
+
+def count_bound(leaf: Node, change: int, above: Node | None) -> None:
+    """Adds a finished task to the ``bounds`` of the foreaches at and over ``above``, by its own ``bound``.
+
+    An execution of a foreach binds its items after itself, so a task belongs to the last one before its
+    ``bound``.
+    """
+    while above is not None:
+        if above.kind is Kind.FOREACH:
+            bounds = above.inside.bounds
+            since = max((number for number in bounds if number <= leaf.bound), default=0)
+            bounds[since] = bounds.get(since, 0) + change
+        above = above.parent
+
+
+def derived(node: Node) -> int:
+    """The status of a group: the first that applies of running, queued, failed, cancelled, inactive,
+    skipped, ok."""
+    inside = node.inside
+    counts, own = inside.counts, inside.own
+    if own == SKIPPED:
+        return SKIPPED
+    for status in (RUNNING, QUEUED, FAILED, CANCELLED):
+        if counts[status] or own == status:
+            return status
+    if inside.frames:
+        return QUEUED
+    if counts[INACTIVE] or own == INACTIVE:
+        return INACTIVE
+    if own is None and node.kind is not Kind.ROOT and counts[SKIPPED] and not counts[OK]:
+        return SKIPPED
+    if not inside.children and own is None and not inside.joined:
+        return INACTIVE
+    return OK

@@ -1,0 +1,152 @@
+"""Orders: how a work goes out to an executor, within its window."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from taskpath_proto.records import AttemptRecord, AttemptStatus
+from taskpath_proto.values import KEEP_BYTES, Inline, Item, Value
+from taskpath_proto.work import Order, OrderKind
+from taskpath_services.scheduler.effects import PendingOrder, Timer, TimerKind
+from taskpath_services.scheduler.frames import Stage, Work
+from taskpath_services.scheduler.instance import Instance
+from taskpath_services.scheduler.node import Node
+from taskpath_services.scheduler.statuses import CANCELLED, FAILED, OK, QUEUED
+
+MOST_ATTEMPTS: Final = 20
+"""How many earlier attempts a record keeps."""
+
+_ENDINGS: Final = {OK: AttemptStatus.OK, FAILED: AttemptStatus.FAILED, CANCELLED: AttemptStatus.CANCELLED}
+
+
+def own_status(node: Node) -> int:
+    """The status of a task's own function."""
+    if node.group is None:
+        return node.status
+    return node.inside.own or 0
+
+
+def mark(instance: Instance, node: Node, status: int) -> None:
+    """Changes the status of a task's own function."""
+    if status == QUEUED:
+        if own_status(node) == FAILED:
+            instance.change(node).error = None
+        if node.attempt:
+            archive(instance, node)
+    if node.group is None:
+        instance.set_status(node, status)
+    else:
+        instance.set_own(node, status)
+
+
+def note_bound(instance: Instance, node: Node, bound: int) -> None:
+    """The inputs of a task have been bound."""
+    node.bound = bound
+    instance.change(node).bound = bound
+
+
+def archive(instance: Instance, node: Node) -> None:
+    """Files the last attempt of a task under its earlier ones, before the next begins."""
+    ending = _ENDINGS.get(own_status(node))
+    notes = node.note()
+    if ending is None or (notes.attempts and notes.attempts[-1].attempt == node.attempt):
+        return
+    file_attempt(instance, node, ending)
+
+
+def file_attempt(instance: Instance, node: Node, ending: AttemptStatus) -> None:
+    """Files the last attempt under the earlier ones, and clears what the record says of it."""
+    notes = node.note()
+    record = AttemptRecord(
+        attempt=node.attempt,
+        status=ending,
+        execution_time=node.execution_time,
+        duration=node.duration,
+        executor=node.executor,
+        error=notes.error,
+    )
+    notes.attempts = (*notes.attempts, record)[-MOST_ATTEMPTS:]
+    notes.error = None
+    notes.progress = None
+    node.execution_time = node.duration = node.executor = None
+    change = instance.change(node)
+    change.attempts = notes.attempts
+    change.progress = change.execution_time = change.duration = change.executor = None
+
+
+def queue_of(instance: Instance, node: Node) -> str:
+    """The queue whose executors run a task."""
+    return node.spec.queue or instance.identity.plan.queue
+
+
+def open_window(instance: Instance, work: Work) -> bool:
+    """Whether the window of a work's queue has room."""
+    return instance.windows.of(queue_of(instance, work.node)).open
+
+
+def offer(instance: Instance, work: Work, *, first: bool = False) -> None:
+    """Puts a work into its window's queue, at the front if it was there before."""
+    waiting = instance.windows.of(queue_of(instance, work.node)).waiting
+    if first:
+        waiting.appendleft(work)
+    else:
+        waiting.append(work)
+
+
+def send(instance: Instance, work: Work) -> None:
+    """Lets a work out to its queue, as a new attempt or the one that was interrupted."""
+    node = work.node
+    queue = queue_of(instance, node)
+    command = (instance.epoch, instance.next())
+    work.command = command
+    work.stage = Stage.SENT
+    node.command = command
+    change = instance.change(node)
+    change.command = command
+    attempt = 0
+    if work.kind is OrderKind.TASK:
+        work.tries += 1
+        if not work.attempt:
+            node.attempt += 1
+        work.attempt = 0
+        attempt = node.attempt
+        change.attempt = attempt
+        if (argument := recorded(work.argument)) is not None:
+            change.argument = argument
+        if attempt > 1:
+            change.error = None
+            notes = node.note()
+            if notes.retry is not None and notes.retry.next_at is not None:
+                notes.retry = notes.retry.__class__(try_=notes.retry.try_, attempts=notes.retry.attempts)
+                change.retry = notes.retry
+    instance.windows.of(queue).out += 1
+    instance.effects.orders.append(
+        PendingOrder(
+            queue,
+            work.layers,
+            Order(node.path, command[1], attempt, work.argument, work.kind, work.condition, node.updaters),
+        )
+    )
+
+
+def recorded(argument: Value) -> Value | None:
+    """What a record keeps of an argument: a small text or a reference. An item's follows from its foreach."""
+    if isinstance(argument, Item) or (isinstance(argument, Inline) and len(argument.json) > KEEP_BYTES):
+        return None
+    return argument
+
+
+def resume(instance: Instance, work: Work) -> None:
+    """Takes up a work that was out, or waited for its retry, when the last owner went away."""
+    node = work.node
+    notes = node.notes
+    retry = notes.retry if notes is not None else None
+    work.tries = retry.try_ - 1 if retry is not None else 0
+    if retry is not None and retry.next_at is not None:
+        work.stage = Stage.RETRYING
+        instance.effects.timers.append(
+            Timer(retry.next_at, instance.id, TimerKind.RETRY, node.path, node.attempt)
+        )
+        return
+    work.attempt = node.attempt if node.command is not None else 0
+    offer(instance, work)

@@ -1,0 +1,151 @@
+"""Results: what a task hands on to the next one, and what it leaves in the context.
+
+Values are passed on as they are, never decoded. A small joined result is put together as text; a larger one
+is a reference that an executor materialises.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from taskpath_proto.values import INLINE_BYTES, NULL, Inline, Item, Joined, Value, size_of
+from taskpath_proto.work import Layer
+from taskpath_services.scheduler.instance import Instance
+from taskpath_services.scheduler.node import Kind, Node
+from taskpath_services.scheduler.statuses import OK
+
+
+def result_of(instance: Instance, node: Node) -> Value:
+    """What the next sibling of a task gets as its argument.
+
+    A plain task's own result; for a task with subtasks a dict of their results by name; for a foreach the
+    list of its items' results in order.
+    """
+    if node.group is None:
+        return instance.at_hand(node.result) if node.result is not None else NULL
+    if node.kind is Kind.FOREACH:
+        return _list(instance, node)
+    return _dict(instance, node)
+
+
+def own_result(instance: Instance, node: Node) -> Value:
+    """The result of a group's own function."""
+    return instance.at_hand(node.result) if node.result is not None else NULL
+
+
+def _dict(instance: Instance, node: Node) -> Value:
+    parts: list[tuple[str, Value]] = []
+    texts: list[str] | None = []
+    size = 2
+    for child in node.inside.children:
+        if child is None or child.status != OK:
+            continue
+        value = result_of(instance, child)
+        if texts is not None and isinstance(value, Inline):
+            size += size_of(value) + len(child.spec.name) + 4
+            texts.append(f"{msgspec.json.encode(child.spec.name).decode()}:{value.json}")
+            if size > INLINE_BYTES:
+                texts = None
+        else:
+            texts = None
+        parts.append((child.spec.name, value if node_keeps(value) else child.result or value))
+    if texts is not None:
+        return Inline("{" + ",".join(texts) + "}")
+    return Joined(node.path, "dict", len(parts), tuple(parts), node.left)
+
+
+def node_keeps(value: Value) -> bool:
+    """Whether a value is small enough to travel inside a reference."""
+    return not isinstance(value, Inline) or len(value.json) <= 1024
+
+
+def _list(instance: Instance, node: Node) -> Value:
+    texts: list[str] = []
+    size = 2
+    for child in node.inside.children:
+        value = result_of(instance, child) if child is not None else NULL
+        if not isinstance(value, Inline):
+            break
+        size += size_of(value) + 1
+        if size > INLINE_BYTES:
+            break
+        texts.append(value.json)
+    else:
+        return Inline("[" + ",".join(texts) + "]")
+    return Joined(node.path, "list", len(node.inside.children), (), node.left)
+
+
+def item_of(foreach: Node, index: int) -> Value:
+    """The argument of an item: its place in the list that the foreach read."""
+    return Item(foreach.inside.items or NULL, index)
+
+
+def own_leavings(instance: Instance, node: Node) -> tuple[Layer, ...]:
+    """What a task's own function left in the context."""
+    spec = node.spec
+    if spec.context_var is None and not spec.context_vars and node.updaters is None:
+        return ()
+    if node.kind is Kind.FOREACH:
+        return ()
+    value = own_result(instance, node)
+    return (
+        Layer(
+            path=node.path,
+            variables=((spec.context_var, value),) if spec.context_var is not None and spec.run else (),
+            keys=spec.context_vars if spec.run else (),
+            result=value if spec.context_vars and spec.run else None,
+            updaters=node.updaters,
+        ),
+    )
+
+
+def leavings(instance: Instance, node: Node) -> tuple[Layer, ...]:
+    """What a task that is done left in the context, with all below it, in tree order."""
+    if node.status != OK:
+        return ()
+    if node.group is None:
+        if node.parent is not None and node.parent.kind is Kind.FOREACH:
+            return _item_leavings(node)
+        return own_leavings(instance, node)
+    layers = list(own_leavings(instance, node)) if node.inside.own == OK else []
+    if node.kind is Kind.FOREACH:
+        if node.inside.updated or leaves(node):
+            for child in node.inside.children:
+                if child is not None:
+                    layers.extend(leavings(instance, child))
+        if node.spec.context_var is not None:
+            layers.append(
+                Layer(path=node.path, variables=((node.spec.context_var, result_of(instance, node)),))
+            )
+        return tuple(layers)
+    for child in node.inside.children:
+        if child is not None:
+            layers.extend(leavings(instance, child))
+    return tuple(layers)
+
+
+def _item_leavings(node: Node) -> tuple[Layer, ...]:
+    """An item leaves its updaters; its result is left by the foreach, in the list."""
+    return (Layer(path=node.path, updaters=node.updaters),) if node.updaters is not None else ()
+
+
+def leaves(node: Node) -> bool:
+    """Whether the tasks below a foreach leave variables, by their description."""
+    pending = list(node.spec.subtasks or ())
+    while pending:
+        spec = pending.pop()
+        if spec.context_var is not None or spec.context_vars:
+            return True
+        pending.extend(spec.subtasks or ())
+    return False
+
+
+def inner_layers(instance: Instance, node: Node, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """What the subtasks of a task see: what it saw, what its own function left, and its result as
+    ``dest``."""
+    if node.kind is Kind.FOREACH or node.inside.own != OK or not node.spec.run:
+        return layers
+    layers += own_leavings(instance, node)
+    if node.spec.dest is not None:
+        layers += (Layer(path=node.path, variables=((node.spec.dest, own_result(instance, node)),)),)
+    return layers
