@@ -51,6 +51,11 @@ def executor_mailbox(queue: str) -> str:
     return f"executor.{queue}"
 
 
+def generator_mailbox(queue: str) -> str:
+    """The mailbox from which the executors of a queue take wishes for plans, however busy they are."""
+    return f"executor.{queue}.generators"
+
+
 def reply_queue(service: str) -> str:
     """The volatile queue on which a service receives answers."""
     return f"reply.{service}"

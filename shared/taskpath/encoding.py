@@ -1,0 +1,118 @@
+"""What JSON makes of an author's value, and what it refuses.
+
+msgspec writes NaN as null and bytes as base64 without a word. So a value of plain JSON types is recognised
+first, mostly by sets of types, which costs a microsecond for a small object, and written by msgspec; anything
+else goes through the slower encoder of the standard library, which asks about each part it does not
+know. There dataclasses and Structs become objects, dates and times ISO text, enumerations their values.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import json
+import math
+import uuid
+from collections.abc import Iterable
+from dataclasses import is_dataclass
+from typing import Any, Final
+
+import msgspec
+
+from taskpath.frozen import FrozenDict, FrozenList
+
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+_PLAIN_OR_FLOAT: Final = _PLAIN | {float}
+_LISTS: Final[frozenset[type]] = frozenset((list, tuple, FrozenList))
+_DICTS: Final[frozenset[type]] = frozenset((dict, FrozenDict))
+_CONTAINERS: Final = _LISTS | _DICTS
+_KEYS: Final = frozenset({str})
+_BINARY: Final = (bytes, bytearray, memoryview)
+_WORDS: Final = (
+    datetime.datetime,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    uuid.UUID,
+    decimal.Decimal,
+    enum.Enum,
+)
+
+_fast = msgspec.json.Encoder()
+
+
+class NotJSON(TypeError):
+    """The value has a part that JSON has no form for; the message names its type."""
+
+
+def encode(value: Any) -> str:
+    """The JSON text of a value.
+
+    Raises:
+        NotJSON: it contains NaN, Infinity, bytes, an unknown type, half a surrogate pair, or itself.
+    """
+    try:
+        if value is None:
+            return "null"
+        if _is_plain((value,)):
+            return _fast.encode(value).decode()
+        text = _careful.encode(value)
+        text.encode()
+        return text
+    except RecursionError:
+        raise NotJSON("the value is nested too deep for JSON, or contains itself") from None
+    except UnicodeEncodeError:
+        raise NotJSON(
+            "the value contains text with half a surrogate pair, which UTF-8 has no form for"
+        ) from None
+    except NotJSON:
+        raise
+    except ValueError as error:
+        raise NotJSON(
+            f"the value contains NaN or Infinity (float), which JSON has no form for: {error}"
+        ) from None
+    except TypeError as error:
+        raise NotJSON(f"JSON has no form for the value: {error}") from None
+
+
+def _is_plain(values: Iterable[Any]) -> bool:
+    """Whether msgspec's encoder writes these values just as JSON means them."""
+    kinds = set(map(type, values))
+    if kinds <= _PLAIN:
+        return True
+    if not kinds <= _PLAIN_OR_FLOAT and not kinds <= _PLAIN_OR_FLOAT | _CONTAINERS:
+        return False
+    for value in values:
+        kind = type(value)
+        if kind in _DICTS:
+            if not set(map(type, value)) <= _KEYS or not _is_plain(value.values()):
+                return False
+        elif kind in _LISTS:
+            if not _is_plain(value):
+                return False
+        elif kind is float and not math.isfinite(value):
+            return False
+    return True
+
+
+def _form_of(part: Any) -> Any:
+    """What stands for a part that the standard library's encoder does not know."""
+    if isinstance(part, (msgspec.Struct, *_WORDS)) or (is_dataclass(part) and not isinstance(part, type)):
+        return msgspec.to_builtins(part, builtin_types=_BINARY, enc_hook=_refuse, str_keys=True)
+    return _refuse(part)
+
+
+def _refuse(part: Any) -> Any:
+    if isinstance(part, (set, frozenset)):
+        raise NotJSON(f"a {type(part).__name__} has no order and JSON no form for it; return a list")
+    if callable(getattr(part, "__await__", None)):
+        raise NotJSON(f"JSON has no form for a {type(part).__name__}; it was not awaited")
+    kind = type(part)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    raise NotJSON(f"JSON has no form for a value of type {name}")
+
+
+_careful = json.JSONEncoder(
+    allow_nan=False, ensure_ascii=False, check_circular=False, separators=(",", ":"), default=_form_of
+)
