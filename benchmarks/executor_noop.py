@@ -2,7 +2,8 @@
 
     python -m benchmarks.executor_noop [tasks]
 
-Orders come as RunTasks of twenty, through the in-memory bus, like those of a foreach; TaskFinished are counted.
+Orders come as RunTasks of twenty, like those of a foreach, through the in-memory bus; TaskFinished are
+counted.
 """
 
 from __future__ import annotations

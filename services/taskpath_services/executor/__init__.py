@@ -1,0 +1,1 @@
+"""The executor: calls generators, runs tasks, reports. It decides nothing about their order."""

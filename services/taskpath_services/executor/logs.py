@@ -1,0 +1,160 @@
+"""What tasks write: gathered per attempt, published a few times a second and before the final report."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import itertools
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from taskpath.runtime.bus import Bus
+from taskpath.runtime.clock import Clock
+from taskpath_proto import topology
+from taskpath_proto.events import LogLine, LogsWritten
+
+if TYPE_CHECKING:
+    from taskpath_services.executor.attempt import Attempt
+
+MAX_LINE: Final = 16 * 1024
+"""How many bytes a line has at most."""
+MAX_WAITING: Final = 10_000
+"""How many lines of an attempt wait; beyond, the oldest go. Their numbers tell how many are missing."""
+MAX_WAITING_BYTES: Final = 4 * 1024 * 1024
+_CHUNK_BYTES: Final = 256 * 1024
+
+current: contextvars.ContextVar[Attempt | None] = contextvars.ContextVar("taskpath_attempt", default=None)
+"""The attempt in whose function we are."""
+
+
+class LogBook:
+    """The lines of one attempt. They are added in any thread and published on the event loop.
+
+    Args:
+        instance: the instance.
+        partition: of the instance.
+        path: the task.
+        attempt: its number.
+    """
+
+    __slots__ = (
+        "_attempt",
+        "_bytes",
+        "_clock",
+        "_instance",
+        "_lines",
+        "_numbers",
+        "_partition",
+        "_path",
+        "_unconfirmed",
+    )
+
+    def __init__(self, clock: Clock, instance: str, partition: int, path: str, attempt: int) -> None:
+        self._clock = clock
+        self._instance = instance
+        self._partition = partition
+        self._path = path
+        self._attempt = attempt
+        self._lines: deque[LogLine] = deque()
+        self._bytes = 0
+        self._numbers = itertools.count(1)
+        self._unconfirmed: list[asyncio.Future[None]] = []
+
+    def add(self, level: str, text: str) -> None:
+        """Adds a line, cut to what a line may have."""
+        text = cut(text)
+        self._lines.append(
+            LogLine(
+                time=self._clock.now(), level=level, text=text, attempt=self._attempt, n=next(self._numbers)
+            )
+        )
+        self._bytes += len(text)
+        while len(self._lines) > MAX_WAITING or self._bytes > MAX_WAITING_BYTES:
+            try:
+                self._bytes -= len(self._lines.popleft().text)
+            except IndexError:
+                self._bytes = 0
+
+    def publish(self, bus: Bus) -> None:
+        """Publishes the lines that wait, unless those before them are not safe yet."""
+        self._unconfirmed = [future for future in self._unconfirmed if not _is_safe(future)]
+        if not self._unconfirmed:
+            self._publish_all(bus)
+
+    async def confirm(self, bus: Bus) -> None:
+        """Publishes what is left; returns when all lines are safe."""
+        self._publish_all(bus)
+        for future in self._unconfirmed:
+            await future
+
+    def _publish_all(self, bus: Bus) -> None:
+        while self._lines:
+            lines: list[LogLine] = []
+            size = 0
+            while self._lines and size < _CHUNK_BYTES:
+                line = self._lines.popleft()
+                size += len(line.text) + 64
+                lines.append(line)
+            # Threads add to the count without a lock; here it starts anew.
+            self._bytes = 0
+            event = LogsWritten(id=self._instance, partition=self._partition, path=self._path, lines=lines)
+            self._unconfirmed.append(
+                bus.publish(
+                    event, topology.storage_mailbox(self._partition), topology.instance_key(self._instance)
+                )
+            )
+
+
+def _is_safe(future: asyncio.Future[None]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
+
+
+def cut(text: str) -> str:
+    """The text without what a line has no room for."""
+    if len(text) * 4 <= MAX_LINE:
+        return text
+    data = text.encode(errors="replace")
+    if len(data) <= MAX_LINE:
+        return text
+    return data[: MAX_LINE - 3].decode(errors="ignore") + "…"
+
+
+class LogHandler(logging.Handler):
+    """Takes the records of the module ``logging`` that are made inside a task to the task's log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._root_level: int | None = None
+
+    def install(self) -> None:
+        """Listens to all loggers, from INFO on unless the root logger was set to something else."""
+        root = logging.getLogger()
+        if root.level == logging.WARNING:
+            self._root_level = root.level
+            root.setLevel(logging.INFO)
+        root.addHandler(self)
+
+    def remove(self) -> None:
+        """Leaves logging as it was."""
+        root = logging.getLogger()
+        root.removeHandler(self)
+        if self._root_level is not None and root.level == logging.INFO:
+            root.setLevel(self._root_level)
+        self._root_level = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a record to the log of the task in which it was made."""
+        attempt = current.get()
+        if attempt is not None:
+            try:
+                attempt.write_log(record.levelname.lower(), self.format(record))
+            except Exception:
+                self.handleError(record)
+        elif (
+            # With a handler on the root logger, logging keeps what nobody else handles from stderr.
+            logging.lastResort is not None
+            and record.levelno >= logging.lastResort.level
+            and all(isinstance(handler, LogHandler) for handler in logging.getLogger().handlers)
+        ):
+            logging.lastResort.handle(record)

@@ -1,0 +1,1 @@
+"""Where author code runs: coroutines on the loop, plain functions in threads, others in processes."""
