@@ -388,6 +388,13 @@ class InstanceDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     statuses: dict[str, TaskState]
 
 
+class InstancesDocument(msgspec.Struct, frozen=True, rename="camel"):
+    """A page of instances, newest first; ``nextCursor`` is null at the end."""
+
+    items: list[InstanceSummary]
+    next_cursor: str | None
+
+
 class TaskDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """The record of a task, as ``GET /instances/{id}/tasks/{path}`` shows it.
 

@@ -1,0 +1,215 @@
+"""Live lists: the first page of a list of instances, and what changes in it.
+
+Any change of any instance may change what belongs to a page, so the page is asked for again, at most four
+times a second however much happens, once for all clients with the same filter, and each is sent what differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import structlog
+
+from taskpath.runtime.bus import Bus, BusClosed, Subscription
+from taskpath.runtime.clock import Clock
+from taskpath.runtime.service import Service
+from taskpath_proto import topology
+from taskpath_proto.errors import ErrorCode, TaskpathError
+from taskpath_proto.events import InstanceChanged, InstanceDeleted
+from taskpath_proto.packets import InstancesChanged
+from taskpath_proto.queries import InstanceSummary, ListInstances
+from taskpath_services.gateway.frames import encode
+from taskpath_services.gateway.outbox import Outbox
+from taskpath_services.gateway.reads import Reads
+
+log = structlog.get_logger("taskpath.gateway")
+
+INTERVAL: Final = 0.25
+_MOST_FILTERS: Final = 200
+
+
+class Listing:
+    """One client's live list.
+
+    Args:
+        outbox: the client's.
+        query: the filter, and how long the page is.
+    """
+
+    def __init__(self, outbox: Outbox, query: ListInstances) -> None:
+        self.query: Final = query
+        self.shown: Mapping[str, InstanceSummary] | None = None
+        self._outbox = outbox
+        self._page: Mapping[str, InstanceSummary] = {}
+        self._behind = False
+        self._begun = False
+
+    def begin(self) -> None:
+        """Sends the page; before that nothing is sent."""
+        self._begun = True
+        self._outbox.pull(self)
+        self._behind = True
+
+    def show(self, page: Mapping[str, InstanceSummary], frame: bytes | None, before: object) -> None:
+        """The page is now this.
+
+        Args:
+            page: the instances by id, newest first.
+            frame: what differs from the page before, encoded for everyone; None if nothing does.
+            before: the page before.
+        """
+        self._page = page
+        if not self._begun or self._behind:
+            return
+        if self.shown is before and (frame is None or self._outbox.offer((frame,))):
+            self.shown = page
+        else:
+            self._behind = True
+            self._outbox.pull(self)
+
+    def end(self) -> None:
+        """Sends nothing any more."""
+        self._begun = False
+        self._outbox.forget(self)
+
+    def frames(self) -> Iterator[bytes]:
+        """What brings the client up to date now."""
+        if not self._begun:
+            return
+        self._behind = False
+        before, self.shown = self.shown, self._page
+        frame = difference(before or {}, self._page)
+        if frame is not None or before is None:
+            yield frame if frame is not None else encode(InstancesChanged(items=[], removed=[]))
+
+
+class _Filter:
+    """The listings with one filter, and their page."""
+
+    __slots__ = ("listings", "page")
+
+    def __init__(self) -> None:
+        self.listings: dict[Listing, None] = {}
+        self.page: Mapping[str, InstanceSummary] = {}
+
+
+class Lists(Service):
+    """Keeps live lists live.
+
+    Args:
+        bus: where it is heard that something has changed.
+        clock: paces the asking.
+        reads: where pages are read.
+    """
+
+    def __init__(self, bus: Bus, clock: Clock, reads: Reads) -> None:
+        super().__init__("gateway lists")
+        self._bus = bus
+        self._clock = clock
+        self._reads = reads
+        self._filters: dict[ListInstances, _Filter] = {}
+        self._events: Subscription | None = None
+        self._bound = False
+        self._binding = asyncio.Lock()
+        self._changed = asyncio.Event()
+
+    async def on_start(self) -> None:
+        """Begins to listen."""
+        self._events = await self._bus.subscribe()
+        self.spawn(self._listen(self._events), "events")
+        self.spawn(self._refresh(), "refreshing")
+
+    async def on_stop(self) -> None:
+        """Ends the subscription."""
+        if self._events is not None:
+            await self._events.close()
+
+    async def enter(self, listing: Listing) -> None:
+        """Keeps a listing up to date from now on.
+
+        Raises:
+            TaskpathError: UNAVAILABLE, TOO_MANY_REQUESTS.
+        """
+        filter_ = self._filters.get(listing.query)
+        if filter_ is None:
+            if len(self._filters) >= _MOST_FILTERS:
+                raise TaskpathError(
+                    ErrorCode.TOO_MANY_REQUESTS,
+                    f"{_MOST_FILTERS} different lists are watched already; try again.",
+                )
+            filter_ = self._filters[listing.query] = _Filter()
+        filter_.listings[listing] = None
+        try:
+            await self._bind()
+            await self._ask(listing.query, filter_)
+        except BaseException:
+            self.leave(listing)
+            raise
+
+    def leave(self, listing: Listing) -> None:
+        """Keeps it up to date no more. Safe to call twice."""
+        listing.end()
+        filter_ = self._filters.get(listing.query)
+        if filter_ is not None:
+            filter_.listings.pop(listing, None)
+            if not filter_.listings:
+                del self._filters[listing.query]
+                if not self._filters and self.ready:
+                    self.spawn(self._bind(), "unbinding")
+
+    async def _bind(self) -> None:
+        """Hears of all instances exactly while somebody watches a list."""
+        async with self._binding:
+            wanted = bool(self._filters)
+            if self._events is None or wanted == self._bound:
+                return
+            try:
+                if wanted:
+                    await self._events.bind(topology.ALL_INSTANCES)
+                else:
+                    await self._events.unbind(topology.ALL_INSTANCES)
+            except BusClosed:
+                return
+            self._bound = wanted
+
+    async def _listen(self, events: Subscription) -> None:
+        try:
+            while True:
+                messages = await events.take()
+                if events.lost() or any(
+                    isinstance(message, InstanceDeleted)
+                    or (isinstance(message, InstanceChanged) and message.instance is not None)
+                    for message in messages
+                ):
+                    self._changed.set()
+        except BusClosed:
+            return
+
+    async def _refresh(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            for query, filter_ in list(self._filters.items()):
+                try:
+                    await self._ask(query, filter_)
+                except TaskpathError as error:
+                    log.warning("cannot read a watched list", error=error.info.message)
+                    self._changed.set()
+            await self._clock.sleep(INTERVAL)
+
+    async def _ask(self, query: ListInstances, filter_: _Filter) -> None:
+        found = await self._reads.instances(query)
+        before, page = filter_.page, {item.id: item for item in found.items}
+        frame = difference(before, page)
+        filter_.page = page
+        for listing in filter_.listings:
+            listing.show(page, frame, before)
+
+
+def difference(before: Mapping[str, InstanceSummary], now: Mapping[str, InstanceSummary]) -> bytes | None:
+    """The frame that leads from one page to the next; None if they are the same."""
+    items = [item for id_, item in now.items() if before.get(id_) != item]
+    removed = [id_ for id_ in before if id_ not in now]
+    return encode(InstancesChanged(items=items, removed=removed)) if items or removed else None

@@ -1,0 +1,1 @@
+"""REST, one room for each kind of thing."""

@@ -1,0 +1,55 @@
+"""Liveness, readiness and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from prometheus_client import exposition
+
+from taskpath_proto.errors import ErrorCode, TaskpathError
+from taskpath_proto.queries import ListInstances
+from taskpath_services.gateway.metrics import Metrics
+from taskpath_services.gateway.reads import Reads
+from taskpath_services.gateway.rest.responses import document
+
+_READY_SECONDS: Final = 2.0
+
+
+class _Health(msgspec.Struct, frozen=True):
+    status: str
+
+
+class Health:
+    """Answers how the gateway is.
+
+    Args:
+        ready: whether it has started and not failed.
+        reads: tell whether storage answers.
+        metrics: the figures.
+    """
+
+    def __init__(self, ready: Callable[[], bool], reads: Reads, metrics: Metrics) -> None:
+        self._ready = ready
+        self._reads = reads
+        self._metrics = metrics
+
+    async def alive(self, request: web.Request) -> web.Response:
+        """``GET /healthz``: the process answers."""
+        return document(_Health("ok"))
+
+    async def ready(self, request: web.Request) -> web.Response:
+        """``GET /readyz``: calls can be served, for storage answers."""
+        if not self._ready():
+            raise TaskpathError(ErrorCode.UNAVAILABLE, "The gateway is not ready; try again.")
+        await self._reads.instances(ListInstances(limit=1), _READY_SECONDS)
+        return document(_Health("ready"))
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """``GET /metrics``, for Prometheus."""
+        return web.Response(
+            body=exposition.generate_latest(self._metrics.registry),
+            headers={"Content-Type": exposition.CONTENT_TYPE_LATEST},
+        )

@@ -1,0 +1,188 @@
+"""The gateway: its parts, and how they are wired."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Final
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from taskpath.runtime.bus import Bus, BusClosed, Subscription
+from taskpath.runtime.caller import Caller
+from taskpath.runtime.clock import Clock
+from taskpath.runtime.service import Service
+from taskpath.runtime.settings import Settings
+from taskpath_proto import topology
+from taskpath_proto.events import ExecutorAnnounced
+from taskpath_services.gateway.access import Access
+from taskpath_services.gateway.commands import Commands
+from taskpath_services.gateway.directory import Directory
+from taskpath_services.gateway.errors import answering
+from taskpath_services.gateway.lists import Lists
+from taskpath_services.gateway.metrics import Metrics
+from taskpath_services.gateway.pages import Pages
+from taskpath_services.gateway.reads import READ_SECONDS, Reads
+from taskpath_services.gateway.rest.health import Health
+from taskpath_services.gateway.rest.instances import Instances
+from taskpath_services.gateway.rest.tasks import Tasks
+from taskpath_services.gateway.rest.workflows import Workflows
+from taskpath_services.gateway.socket import Sockets
+from taskpath_services.gateway.values import Values
+from taskpath_services.gateway.watches import Watches
+
+API: Final = "/api/v1"
+_SHUTDOWN_SECONDS: Final = 5.0
+
+
+class GatewayService(Service):
+    """Serves REST, WebSocket and the web page.
+
+    Args:
+        bus: where owners, storage and events are.
+        clock: the time.
+        settings: where it listens, and what it allows.
+
+    Raises:
+        SettingsError: when started, if it would be open to other machines.
+    """
+
+    def __init__(self, bus: Bus, clock: Clock, settings: Settings) -> None:
+        super().__init__("gateway")
+        self._bus = bus
+        self._clock = clock
+        self._settings = settings
+        self._directory = Directory(clock.now())
+        self._metrics = Metrics()
+        self._caller = Caller(bus, clock, "gateway", READ_SECONDS)
+        self._reads = Reads(self._caller)
+        self._watches = Watches(bus, clock, self._reads, self._metrics)
+        self._lists = Lists(bus, clock, self._reads)
+        values = Values(self._caller, settings.max_value, READ_SECONDS)
+        self._values = values
+        self._commands = Commands(self._caller, clock, settings.partitions, self._directory, values)
+        self._sockets = Sockets(clock, self._commands, self._watches, self._lists, self._reads, self._metrics)
+        self._parts: tuple[Service, ...] = (self._caller, self._watches, self._lists, self._sockets)
+        self._announcements: Subscription | None = None
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """The address that it listens on, once it has started."""
+        if self._runner is None or not self._runner.addresses:
+            raise RuntimeError("the gateway has not started")
+        host, port = self._runner.addresses[0][:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def on_start(self) -> None:
+        """Starts the parts, then listens."""
+        access = Access(self._settings)
+        self._announcements = await self._bus.subscribe(topology.ANNOUNCEMENTS)
+        self.spawn(self._hear(self._announcements), "announcements")
+        for part in self._parts:
+            await part.start()
+            self.spawn(part.wait(), part.name)
+        app = web.Application(
+            middlewares=[_measuring(self._metrics), answering(), _guarding(access)],
+            client_max_size=self._settings.max_body,
+        )
+        app.on_response_prepare.append(_sharing(access))
+        self._route(app)
+        self._runner = web.AppRunner(
+            app, handle_signals=False, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS
+        )
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._settings.host, self._settings.port).start()
+
+    async def on_stop(self) -> None:
+        """Takes no more, says goodbye to clients, lets answers go out, then stops the parts."""
+        runner = self._runner
+        if runner is not None:
+            for site in list(runner.sites):
+                await site.stop()
+        await self._sockets.stop()
+        if runner is not None:
+            await runner.cleanup()
+        for part in reversed(self._parts):
+            await part.stop()
+        if self._announcements is not None:
+            await self._announcements.close()
+
+    async def _hear(self, announcements: Subscription) -> None:
+        try:
+            while True:
+                for message in await announcements.take():
+                    if isinstance(message, ExecutorAnnounced):
+                        self._directory.hear(message, self._clock.now())
+        except BusClosed:
+            return
+
+    def _route(self, app: web.Application) -> None:
+        instances = Instances(self._commands, self._reads, self._values)
+        tasks = Tasks(self._reads, self._values)
+        workflows = Workflows(self._directory, self._clock)
+        health = Health(lambda: self.ready, self._reads, self._metrics)
+        pages = Pages()
+        instance = f"{API}/instances/{{id}}"
+        task = f"{instance}/tasks/{{path}}"
+        app.add_routes(
+            [
+                web.get(f"{API}/workflows", workflows.workflows),
+                web.get(f"{API}/executors", workflows.executors),
+                web.post(f"{API}/instances", instances.create),
+                web.get(f"{API}/instances", instances.page),
+                web.get(instance, instances.read),
+                web.delete(instance, instances.delete),
+                web.post(f"{instance}/execute", instances.execute),
+                web.post(f"{instance}/cancel", instances.cancel),
+                web.get(task, tasks.record),
+                web.get(f"{task}/result", tasks.result),
+                web.get(f"{task}/logs", tasks.logs),
+                web.get("/healthz", health.alive),
+                web.get("/readyz", health.ready),
+                web.get("/metrics", health.metrics),
+                web.get("/ws", self._sockets.serve),
+                web.get("/", pages.index),
+                web.get("/{file:[^?]+}", pages.file),
+            ]
+        )
+
+
+def _guarding(access: Access) -> Middleware:
+    """The middleware that asks who may come in, before anything else is looked at."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        origin = request.headers.get(hdrs.ORIGIN)
+        access.check(request.headers.get(hdrs.HOST, ""), origin)
+        if request.method == hdrs.METH_OPTIONS and origin is not None:
+            return web.Response(status=204, headers=access.preflight())
+        return await handler(request)
+
+    return guard
+
+
+def _sharing(access: Access) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """What lets a page of an allowed origin read any answer, errors included."""
+
+    async def share(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(access.sharing(request.headers.get(hdrs.ORIGIN)))
+
+    return share
+
+
+def _measuring(metrics: Metrics) -> Middleware:
+    """The middleware that counts answers."""
+
+    @web.middleware
+    async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began = perf_counter()
+        response = await handler(request)
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource is not None else "unknown"
+        metrics.requests.labels(request.method, route, str(response.status)).inc()
+        metrics.seconds.labels(route).observe(perf_counter() - began)
+        return response
+
+    return measure

@@ -1,0 +1,368 @@
+"""The mirror of an instance and its frames: whatever is missed, a client ends where the instance is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from taskpath_proto.errors import ErrorCode, ErrorInfo
+from taskpath_proto.events import InstanceChanged
+from taskpath_proto.plan import Plan, TaskSpec
+from taskpath_proto.records import (
+    InstanceChange,
+    InstanceProgress,
+    InstanceRecord,
+    InstanceStatus,
+    Rollup,
+    TaskChange,
+    TaskRecord,
+    TaskStatus,
+)
+from taskpath_services.gateway import frames
+from taskpath_services.gateway.lens import Lens
+from taskpath_services.gateway.mirror import Mirror
+from taskpath_services.gateway.pending import Outcome
+
+PLAN = Plan(
+    tasks=(
+        TaskSpec(name="list"),
+        TaskSpec(name="resize", foreach="photos", subtasks=(TaskSpec(name="small"),)),
+        TaskSpec(name="zip", subtasks=(TaskSpec(name="a"), TaskSpec(name="b"))),
+    )
+)
+OK, QUEUED, RUNNING, FAILED = TaskStatus.OK, TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.FAILED
+
+
+def mirror(*records: TaskRecord, lenses: tuple[Lens, ...] = (), items: tuple[TaskRecord, ...] = ()) -> Mirror:
+    return Mirror(InstanceRecord(id="i", epoch=1, revision=10, plan=PLAN), records, lenses, items)
+
+
+def event(
+    revision: int,
+    *tasks: TaskChange,
+    base: int | None = None,
+    epoch: int = 1,
+    removed: tuple[str, ...] = (),
+    instance: InstanceChange | None = None,
+) -> InstanceChanged:
+    return InstanceChanged(
+        id="i",
+        partition=0,
+        epoch=epoch,
+        revision=revision,
+        base_revision=revision - 1 if base is None else base,
+        tasks=list(tasks),
+        removed=list(removed),
+        instance=instance,
+    )
+
+
+class Reader:
+    """A client as the contract describes one."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.statuses: dict[str, Any] = {}
+        self.tasks: list[Any] = []
+        self.status: str | None = None
+
+    def read(self, made: Any) -> None:
+        packets = [msgspec.json.decode(frame) for frame in made]
+        moving = [packet for packet in packets if packet["type"] != "executionError"]
+        for packet in moving:
+            assert packet["baseRevision"] <= self.revision
+            assert packet.get("more", False) == (packet is not moving[-1])
+            match packet["type"]:
+                case "workflowDescription":
+                    self.tasks = packet["tasks"]
+                case "setTasksStatuses":
+                    for gone in packet.get("removed", ()):
+                        for path in [
+                            p for p in self.statuses if p == gone or p.startswith((f"{gone}.", f"{gone}["))
+                        ]:
+                            del self.statuses[path]
+                    self.statuses.update(packet["statuses"])
+                case "setWorkflowStatus":
+                    self.status = packet["status"]
+        if moving:
+            self.revision = moving[-1]["revision"]
+
+
+def whole(mirrored: Mirror, lens: Lens) -> Reader:
+    reader = Reader()
+    reader.read(frames.catch_up(mirrored, lens, None, whole=True))
+    return reader
+
+
+def test_everything_is_sent_at_first_untouched_tasks_included() -> None:
+    reader = whole(
+        mirror(TaskRecord(path="#.list", status=OK, bound=1, left=2, revision=9, attempt=1)), Lens(None)
+    )
+    assert list(reader.statuses) == ["#.list", "#.resize", "#.zip", "#.zip.a", "#.zip.b"]
+    assert reader.statuses["#.list"]["status"] == "ok"
+    assert reader.statuses["#.zip.b"] == {
+        "status": "inactive",
+        "stale": False,
+        "executionTime": None,
+        "duration": None,
+        "attempt": 0,
+    }
+    assert [task["path"] for task in reader.tasks] == ["#.list", "#.resize", "#.zip"]
+    assert (reader.revision, reader.status) == (10, "inactive")
+
+
+def test_the_record_of_the_root_is_not_shown() -> None:
+    mirrored = mirror(TaskRecord(path="#", status=QUEUED, revision=9))
+    mirrored.apply(event(11, TaskChange(path="#", status=OK)))
+    assert not mirrored.take_pending().tasks
+    assert "#" not in whole(mirrored, Lens(None)).statuses
+    assert mirrored.changed(0, Lens(None)) == []
+
+
+def test_the_root_alone_shows_the_status_and_no_task() -> None:
+    assert whole(mirror(), Lens(("#",))).statuses == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        (event(11), Outcome.APPLIED),
+        (event(10), Outcome.OLD),
+        (event(9), Outcome.OLD),
+        (event(12), Outcome.GAP),
+        (event(12, base=9), Outcome.APPLIED),
+        (event(11, epoch=0), Outcome.OLD),
+        (event(11, epoch=2), Outcome.APPLIED),
+        (event(10, epoch=2), Outcome.GAP),
+        (event(12, epoch=2, base=11), Outcome.GAP),
+    ],
+)
+def test_only_what_continues_is_applied(change: InstanceChanged, outcome: Outcome) -> None:
+    assert mirror().apply(change) is outcome
+
+
+def test_after_a_new_owner_the_old_one_is_not_heard() -> None:
+    mirrored = mirror()
+    assert mirrored.apply(event(11, epoch=2)) is Outcome.APPLIED
+    assert mirrored.apply(event(12, epoch=1)) is Outcome.OLD
+
+
+def test_another_plan_has_to_be_read() -> None:
+    other = InstanceChange(plan=Plan(tasks=()))
+    assert mirror().apply(event(11, instance=other)) is Outcome.GAP
+    assert mirror().apply(event(11, instance=InstanceChange(plan=PLAN))) is Outcome.APPLIED
+
+
+def test_items_of_a_long_foreach_are_not_held_and_its_rollup_is_shown() -> None:
+    mirrored = mirror()
+    mirrored.apply(event(11, TaskChange(path="#.resize", status=QUEUED, count=100_000)))
+    for number in range(500):
+        items = [
+            TaskChange(path=f"#.resize[{number}]", status=OK),
+            TaskChange(path=f"#.resize[{number}].small"),
+        ]
+        total = TaskChange(
+            path="#.resize", rollup=Rollup(total=100_000, inactive=99_999 - number, ok=number + 1)
+        )
+        mirrored.apply(event(12 + number, *items, total))
+    assert set(mirrored.tasks) == {"#.resize"}
+    assert not mirrored.items
+    assert set(mirrored.take_pending().tasks) == {"#.resize"}
+    shown = whole(mirrored, Lens(None)).statuses
+    assert shown["#.resize"]["rollup"] == {
+        "total": 100_000,
+        "inactive": 99_500,
+        "queued": 0,
+        "running": 0,
+        "ok": 500,
+        "failed": 0,
+        "skipped": 0,
+        "cancelled": 0,
+        "stale": 0,
+    }
+    assert not [path for path in shown if "[" in path]
+
+
+def test_a_foreach_that_grows_long_collapses_and_one_that_shrinks_has_to_be_read() -> None:
+    mirrored = mirror(TaskRecord(path="#.resize", count=2), TaskRecord(path="#.resize[0]", status=OK))
+    assert mirrored.apply(event(11, TaskChange(path="#.resize", count=2_000))) is Outcome.APPLIED
+    assert set(mirrored.tasks) == {"#.resize"}
+    assert mirrored.take_pending().expanded
+    assert mirrored.apply(event(12, TaskChange(path="#.resize", count=3))) is Outcome.GAP
+
+
+def test_named_items_are_shown_though_the_foreach_is_collapsed() -> None:
+    lens = Lens(("#.resize[7]", "#.resize"))
+    mirrored = mirror(
+        TaskRecord(path="#.resize", count=5_000),
+        lenses=(lens,),
+        items=(
+            TaskRecord(path="#.resize[7]", status=OK, revision=4),
+            TaskRecord(path="#.resize[8]", revision=4),
+        ),
+    )
+    assert set(mirrored.items) == {"#.resize[7]"}
+    assert set(whole(mirrored, lens).statuses) == {"#.resize", "#.resize[7]", "#.resize[7].small"}
+    mirrored.apply(event(11, *[TaskChange(path=f"#.resize[{n}].small", status=OK) for n in range(20)]))
+    pending = mirrored.take_pending()
+    assert set(pending.tasks) == {"#.resize[7].small"}
+    hidden = list(frames.change(mirrored, pending, Lens(None), frames.States(mirrored), 10))
+    assert [msgspec.json.decode(frame)["type"] for frame in hidden] == ["setWorkflowStatus"]
+    mirrored.drop(lens)
+    assert not mirrored.items
+
+
+def test_a_further_lens_gets_its_items_as_they_are_after_the_events_since() -> None:
+    lens = Lens(("#.resize[*]",))
+    mirrored = mirror(TaskRecord(path="#.resize", count=5_000))
+    late = event(11, TaskChange(path="#.resize[3]", status=OK, duration=5))
+    mirrored.apply(late)
+    read = TaskRecord(path="#.resize[3]", status=RUNNING, attempt=2, revision=9)
+    mirrored.keep(lens, [read], [late])
+    state = mirrored.state("#.resize[3]")
+    assert (state.status, state.attempt, state.duration) == (OK, 2, 5)
+
+
+def test_expansion_tells_of_items_that_nothing_has_happened_to() -> None:
+    mirrored, reader = mirror(), Reader()
+    reader.read(frames.catch_up(mirrored, Lens(None), None, whole=True))
+    mirrored.apply(
+        event(11, TaskChange(path="#.resize", count=3), TaskChange(path="#.resize[0]", status=QUEUED))
+    )
+    reader.read(frames.change(mirrored, mirrored.take_pending(), Lens(None), frames.States(mirrored), 10))
+    assert reader.statuses["#.resize[2].small"]["status"] == "inactive"
+    assert reader.statuses["#.resize[0]"]["status"] == "queued"
+    assert reader.tasks[1]["count"] == 3
+
+
+def test_what_a_rerun_makes_stale_is_sent() -> None:
+    mirrored = mirror(
+        TaskRecord(path="#.list", status=OK, bound=1, left=2, revision=8),
+        TaskRecord(path="#.resize", status=OK, bound=3, left=4, own=OK, own_left=4, count=0, revision=9),
+        TaskRecord(path="#.zip", status=OK, bound=5, left=6, revision=9),
+        TaskRecord(path="#.zip.a", status=OK, bound=5, left=6, revision=9),
+    )
+    reader = whole(mirrored, Lens(None))
+    assert not any(state["stale"] for state in reader.statuses.values())
+    mirrored.apply(event(11, TaskChange(path="#.list", status=OK, bound=20, left=21)))
+    reader.read(frames.change(mirrored, mirrored.take_pending(), Lens(None), frames.States(mirrored), 10))
+    assert reader.statuses["#.zip.a"]["stale"]
+    assert reader.statuses["#.zip"]["stale"]
+    assert not reader.statuses["#.list"]["stale"]
+
+
+def test_after_the_end_the_status_is_said_with_every_revision() -> None:
+    mirrored, reader = mirror(), Reader()
+    mirrored.apply(event(11, instance=InstanceChange(status=InstanceStatus.DONE)))
+    mirrored.take_pending()
+    mirrored.apply(event(12, TaskChange(path="#.list", left=7)))
+    for lens in (Lens(None), Lens(("#",))):
+        reader.revision = 11
+        reader.read(frames.change(mirrored, mirrored.pending, lens, frames.States(mirrored), 11))
+        assert (reader.revision, reader.status) == (12, "done")
+
+
+def test_a_final_failure_is_told_once_and_only_to_those_who_see_the_task() -> None:
+    mirrored = mirror()
+    error = ErrorInfo(ErrorCode.EXECUTION_FAILED, "no disk", path="#.list", type="OSError", traceback="…")
+    mirrored.apply(event(11, TaskChange(path="#.list", status=QUEUED, error=error)))
+    mirrored.apply(event(12, TaskChange(path="#.list", status=FAILED, error=error)))
+    pending, states = mirrored.take_pending(), frames.States(mirrored)
+    told = [msgspec.json.decode(frame) for frame in frames.change(mirrored, pending, Lens(None), states, 10)]
+    assert [packet["taskPath"] for packet in told if packet["type"] == "executionError"] == ["#.list"]
+    other = frames.change(mirrored, pending, Lens(("#.zip",)), states, 10)
+    assert not any(b"executionError" in frame for frame in other)
+
+
+def test_large_states_are_split_and_only_the_last_frame_ends_the_revision() -> None:
+    mirrored = mirror(TaskRecord(path="#.resize", count=1_000))
+    made = list(frames.catch_up(mirrored, Lens(None), None, whole=True))
+    assert len(made) > 3
+    assert max(map(len, made)) < 2 * frames.FRAME_BYTES
+    reader = Reader()
+    reader.read(made)
+    assert len(reader.statuses) == 5 + 2_000
+
+
+def test_what_cannot_be_told_is_known_to_be_so() -> None:
+    mirrored = mirror(TaskRecord(path="#.resize", count=3, revision=7))
+    assert mirrored.can_tell(10, Lens(None))
+    assert mirrored.can_tell(7, Lens(None))
+    assert not mirrored.can_tell(6, Lens(None)), "an item may have been removed meanwhile"
+    assert mirrored.can_tell(6, Lens(("#.zip",)))
+    assert not mirrored.can_tell(11, Lens(None))
+
+
+PATHS = ("#.list", "#.resize", "#.zip", "#.zip.a", "#.zip.b")
+LENSES = (Lens(None), Lens(("#.zip",)), Lens(("#.resize[1]", "#.list")), Lens(("#",)))
+counts = st.integers(0, 4)
+changes = st.lists(
+    st.one_of(
+        st.builds(
+            TaskChange,
+            path=st.sampled_from(PATHS[:1] + PATHS[2:]),
+            status=st.sampled_from(TaskStatus),
+            bound=st.one_of(st.just(UNSET), st.integers(1, 60)),
+            left=st.one_of(st.just(UNSET), st.integers(1, 60)),
+        ),
+        st.tuples(st.integers(0, 3), st.sampled_from(TaskStatus)),
+        counts,
+    ),
+    max_size=4,
+)
+steps = st.lists(st.tuples(changes, st.sampled_from(InstanceStatus), st.sets(st.integers(0, 3))), max_size=12)
+
+
+@given(steps=steps, flushes=st.sets(st.integers(0, 12)))
+def test_whoever_is_sent_whatever_in_between_ends_where_the_instance_is(
+    steps: list[tuple[list[Any], InstanceStatus, set[int]]], flushes: set[int]
+) -> None:
+    mirrored, count = mirror(), 0
+    current = [whole(mirrored, lens) for lens in LENSES]
+    slow = [whole(mirrored, lens) for lens in LENSES]
+    sent = [10] * len(LENSES)
+    for number, (parts, status, readers) in enumerate(steps):
+        tasks: list[TaskChange] = []
+        removed: list[str] = []
+        for part in parts:
+            match part:
+                case int():
+                    if any(task.path == "#.resize" for task in tasks):
+                        continue
+                    removed.extend(f"#.resize[{index}]" for index in range(part, count))
+                    tasks = [task for task in tasks if not task.path.startswith("#.resize[")]
+                    count = part
+                    tasks.append(TaskChange(path="#.resize", count=count, status=QUEUED))
+                case (index, item_status):
+                    if index < count:
+                        tasks.append(TaskChange(path=f"#.resize[{index}]", status=item_status))
+                case TaskChange():
+                    tasks.append(part)
+        instance = InstanceChange(status=status, progress=InstanceProgress(total=number))
+        assert (
+            mirrored.apply(event(11 + number, *tasks, removed=tuple(removed), instance=instance))
+            is Outcome.APPLIED
+        )
+        if number in flushes:
+            pending, states = mirrored.take_pending(), frames.States(mirrored)
+            for place, lens in enumerate(LENSES):
+                if made := frames.change(mirrored, pending, lens, states, sent[place]):
+                    sent[place] = mirrored.revision
+                    current[place].read(made)
+        for place in readers:
+            if mirrored.can_tell(slow[place].revision, LENSES[place]):
+                slow[place].read(frames.catch_up(mirrored, LENSES[place], slow[place].revision, whole=False))
+    pending, states = mirrored.take_pending(), frames.States(mirrored)
+    for place, lens in enumerate(LENSES):
+        current[place].read(frames.change(mirrored, pending, lens, states, sent[place]))
+        slow[place].read(frames.catch_up(mirrored, lens, slow[place].revision, whole=False))
+        there = whole(mirrored, lens)
+        assert current[place].statuses == there.statuses
+        assert slow[place].statuses == there.statuses
+        assert current[place].status == slow[place].status == there.status
+        assert current[place].tasks == slow[place].tasks == there.tasks
