@@ -1,0 +1,1 @@
+"""How a terminal shows an instance while it moves."""
