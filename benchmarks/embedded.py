@@ -25,7 +25,7 @@ from typing import Any
 
 from benchmarks.measure import median, percentile, spread, table
 from taskpath import App, Task
-from taskpath.client import Client
+from taskpath.client import Client, SetTasksStatuses
 from taskpath.runtime.settings import Settings
 from taskpath_services.embedded import Embedded
 
@@ -128,7 +128,7 @@ async def latency(number: int) -> tuple[float, float]:
             begin = time.perf_counter()
             await client.execute(instance.id)
             async for change in changes:
-                status = change.statuses.get("#.t0")
+                status = change.statuses.get("#.t0") if isinstance(change, SetTasksStatuses) else None
                 if status is not None and status.status == "ok" and status.attempt == attempt:
                     break
             times.append(1000 * (time.perf_counter() - begin))

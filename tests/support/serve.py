@@ -9,6 +9,8 @@ import asyncio
 import sys
 from pathlib import Path
 
+import structlog
+
 from taskpath.app import load
 from tests.support.system import embedded
 
@@ -21,4 +23,5 @@ async def serve(reference: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     asyncio.run(serve(sys.argv[1], Path(sys.argv[2])))
