@@ -9,7 +9,15 @@ from typing import TypeAlias
 
 import msgspec
 
-from taskpath_proto.commands import Accepted, Cancel, CreateInstance, Delete, Execute
+from taskpath_proto.commands import (
+    Accepted,
+    Cancel,
+    CreateInstance,
+    Delete,
+    Execute,
+    SetContextUpdaters,
+    UpdateInstance,
+)
 from taskpath_proto.errors import ErrorInfo
 from taskpath_proto.queries import (
     BlobPut,
@@ -30,7 +38,7 @@ from taskpath_proto.queries import (
     ValueRead,
 )
 
-Command: TypeAlias = CreateInstance | Execute | Cancel | Delete
+Command: TypeAlias = CreateInstance | Execute | Cancel | Delete | UpdateInstance | SetContextUpdaters
 Query: TypeAlias = (
     ClaimPartition | LoadInstance | ReadInstance | ReadTask | ReadLogs | ListInstances | ReadValue | PutBlob
 )

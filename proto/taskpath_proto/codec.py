@@ -11,7 +11,9 @@ from taskpath_proto.events import ExecutorAnnounced, InstanceChanged, InstanceDe
 from taskpath_proto.work import (
     CancelAttempts,
     ExpandPlan,
+    HandlerFinished,
     PlanExpanded,
+    RunHandler,
     RunTasks,
     TaskFinished,
     TaskProgressed,
@@ -24,6 +26,8 @@ Message: TypeAlias = (
     | RunTasks
     | ExpandPlan
     | PlanExpanded
+    | RunHandler
+    | HandlerFinished
     | CancelAttempts
     | TaskStarted
     | TaskProgressed

@@ -7,6 +7,7 @@ partition. It is answered only when storage has what it changed.
 from __future__ import annotations
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from taskpath_proto.records import Mode, Upstream
 from taskpath_proto.values import Value
@@ -63,6 +64,30 @@ class Cancel(msgspec.Struct, tag="Cancel", frozen=True, rename="camel", omit_def
     path: str = "#"
     key: str | None = None
     digest: str | None = None
+
+
+class UpdateInstance(msgspec.Struct, tag="UpdateInstance", frozen=True, rename="camel", omit_defaults=True):
+    """Changes an instance's data, and with it its tree, or its name.
+
+    Attributes:
+        id: the instance.
+        data: an updater of the data; None to leave it.
+        name: the new name; UNSET to leave it.
+    """
+
+    id: str
+    data: Value | None = None
+    name: str | None | UnsetType = UNSET
+
+
+class SetContextUpdaters(
+    msgspec.Struct, tag="SetContextUpdaters", frozen=True, rename="camel", omit_defaults=True
+):
+    """Replaces what a task's ``update_context`` left: a JSON list of updaters. What follows becomes stale."""
+
+    id: str
+    path: str
+    updaters: Value
 
 
 class Delete(msgspec.Struct, tag="Delete", frozen=True, rename="camel", omit_defaults=True):

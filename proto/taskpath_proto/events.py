@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from taskpath_proto.records import InstanceChange, Progress, TaskChange
+from taskpath_proto.records import InstanceChange, InstanceStatus, Progress, TaskChange
 
 
 class InstanceChanged(msgspec.Struct, tag="InstanceChanged", rename="camel", omit_defaults=True):
@@ -38,12 +38,23 @@ class InstanceChanged(msgspec.Struct, tag="InstanceChanged", rename="camel", omi
 
 
 class InstanceDeleted(msgspec.Struct, tag="InstanceDeleted", rename="camel", omit_defaults=True):
-    """The instance is gone, with its records, logs and values."""
+    """The instance is gone, with its records, logs and values.
+
+    Attributes:
+        id: the instance.
+        partition: of the instance.
+        epoch: of the owner.
+        revision: of the instance, with this.
+        realm: of the instance.
+        status: of an ephemeral instance that has ended: how. For ten minutes a tombstone tells it.
+    """
 
     id: str
     partition: int
     epoch: int
     revision: int
+    realm: str = "default"
+    status: InstanceStatus | None = None
 
 
 class LogLine(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

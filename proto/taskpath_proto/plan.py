@@ -6,6 +6,8 @@ imports the author's code.
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
 
@@ -20,6 +22,14 @@ class RetrySpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     backoff: float = 1.0
     max_delay: float = 60.0
     jitter: float = 0.1
+
+
+class Handler(StrEnum):
+    """What an author may have called when something happens to an instance."""
+
+    COMPLETE = "complete"
+    ERROR = "error"
+    DELETE = "delete"
 
 
 class TaskSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -59,7 +69,8 @@ class TaskSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class Plan(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """The root list of an instance's tree, and the queue of tasks that name none."""
+    """The root list of an instance's tree, the queue of tasks that name none, and the handlers of its app."""
 
     tasks: tuple[TaskSpec, ...]
     queue: str = "default"
+    handlers: tuple[Handler, ...] = ()

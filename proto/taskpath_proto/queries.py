@@ -60,11 +60,20 @@ class ReadInstance(msgspec.Struct, tag="ReadInstance", frozen=True, rename="came
     items: int = 1000
 
 
+class Tombstone(msgspec.Struct, frozen=True, rename="camel"):
+    """What is left of an ephemeral instance for ten minutes after it has ended."""
+
+    id: str
+    realm: str
+    status: InstanceStatus
+
+
 class InstanceView(msgspec.Struct, tag="InstanceView", frozen=True, rename="camel", omit_defaults=True):
     """The instance at its revision and the records of its tasks, without bodies; None if there is none."""
 
     instance: InstanceRecord | None = None
     tasks: list[TaskRecord] = []
+    tombstone: Tombstone | None = None
 
 
 class ReadTask(msgspec.Struct, tag="ReadTask", frozen=True, rename="camel", omit_defaults=True):
@@ -76,10 +85,20 @@ class ReadTask(msgspec.Struct, tag="ReadTask", frozen=True, rename="camel", omit
 
 
 class TaskView(msgspec.Struct, tag="TaskView", frozen=True, rename="camel", omit_defaults=True):
-    """The instance's record, and the task's; an untouched task has a record without a revision."""
+    """The instance's record, and the task's; an untouched task has a record without a revision.
+
+    Attributes:
+        instance: the instance's record; None if there is no such instance.
+        task: the task's record, its argument derived from the tree where the record does not keep it; of a
+            group without a function of its own, the body is the joined result. None if there is no such task.
+        context: what the task sees in the context as the tree stands now, if that can be built.
+        tombstone: what is left of an ephemeral instance that has ended.
+    """
 
     instance: InstanceRecord | None = None
     task: TaskRecord | None = None
+    context: Value | None = None
+    tombstone: Tombstone | None = None
 
 
 class ReadLogs(msgspec.Struct, tag="ReadLogs", frozen=True, rename="camel", omit_defaults=True):

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from taskpath_proto.errors import ErrorInfo
-from taskpath_proto.plan import Plan
+from taskpath_proto.plan import Handler, Plan
 from taskpath_proto.values import Value
 
 
@@ -136,6 +136,7 @@ class TaskChange(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=Tru
         bounds: a foreach only: how many finished tasks below it were bound by which of its executions, as
             (``bound`` of the execution, count): enough to count the stale ones without their records.
         reason: why the task is not further, in words (a queue that nobody serves).
+        joining: a group only: how the check of what its tasks left in the context stands, if one was needed.
     """
 
     path: str
@@ -161,6 +162,7 @@ class TaskChange(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=Tru
     rollup: Rollup | UnsetType = UNSET
     bounds: tuple[tuple[int, int], ...] | UnsetType = UNSET
     reason: str | None | UnsetType = UNSET
+    joining: TaskStatus | None | UnsetType = UNSET
 
 
 class TaskRecord(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
@@ -190,6 +192,7 @@ class TaskRecord(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=Tru
     rollup: Rollup | None = None
     bounds: tuple[tuple[int, int], ...] = ()
     reason: str | None = None
+    joining: TaskStatus | None = None
 
 
 class RunRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -201,6 +204,7 @@ class RunRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
         mode: which tasks it runs.
         upstream: what it does about the tasks before them.
         argument: replaces the argument of the first step that runs.
+        cancelled: the foreaches of which it starts no further items, because a cancel has met them.
     """
 
     number: int
@@ -208,6 +212,41 @@ class RunRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     mode: Mode = Mode.ALL
     upstream: Upstream = Upstream.REQUIRE
     argument: Value | None = None
+    cancelled: tuple[str, ...] = ()
+
+
+class HandlerRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A call of an author's handler that is not over.
+
+    Attributes:
+        number: the instance's counter when it became due.
+        handler: which one.
+        status: the instance's, for ``complete``.
+        error: the first failure, for ``error``.
+        tries: how often it was tried so far.
+    """
+
+    number: int
+    handler: Handler
+    status: InstanceStatus | None = None
+    error: ErrorInfo | None = None
+    tries: int = 0
+
+
+class CommandRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A command that came with an idempotency key and was accepted.
+
+    Attributes:
+        key: the caller's.
+        digest: of what was asked for.
+        revision: at which it shows.
+        time: when it was accepted, ms since epoch.
+    """
+
+    key: str
+    digest: str
+    revision: int
+    time: int
 
 
 class InstanceProgress(msgspec.Struct, frozen=True, rename="camel"):
@@ -240,6 +279,9 @@ class InstanceChange(msgspec.Struct, rename="camel", omit_defaults=True, kw_only
     started_at: int | None | UnsetType = UNSET
     finished_at: int | None | UnsetType = UNSET
     creation_key: str | None | UnsetType = UNSET
+    handlers: tuple[HandlerRecord, ...] | UnsetType = UNSET
+    commands: tuple[CommandRecord, ...] | UnsetType = UNSET
+    deleting: bool | UnsetType = UNSET
 
 
 class InstanceRecord(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
@@ -249,6 +291,9 @@ class InstanceRecord(msgspec.Struct, rename="camel", omit_defaults=True, kw_only
         counter: where ``bound``, ``left``, command and run numbers come from.
         runs: the executes that are not over.
         creation_key: a digest of what an idempotent create asked for.
+        handlers: the calls of handlers that are not over.
+        commands: the last commands with idempotency keys, oldest first.
+        deleting: nobody is to see it any more; it goes when its handlers are over.
     """
 
     id: str = ""
@@ -271,3 +316,6 @@ class InstanceRecord(msgspec.Struct, rename="camel", omit_defaults=True, kw_only
     started_at: int | None = None
     finished_at: int | None = None
     creation_key: str | None = None
+    handlers: tuple[HandlerRecord, ...] = ()
+    commands: tuple[CommandRecord, ...] = ()
+    deleting: bool = False

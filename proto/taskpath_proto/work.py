@@ -11,8 +11,8 @@ from enum import StrEnum
 import msgspec
 
 from taskpath_proto.errors import ErrorInfo
-from taskpath_proto.plan import Plan
-from taskpath_proto.records import TaskStatus
+from taskpath_proto.plan import Handler, Plan
+from taskpath_proto.records import InstanceStatus, TaskStatus
 from taskpath_proto.values import Value
 
 
@@ -35,11 +35,16 @@ class Layer(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 
 
 class OrderKind(StrEnum):
-    """What an order asks for: run a task's function, read a foreach's list, or evaluate a condition only."""
+    """What an order asks for.
+
+    Run a task's function; read a foreach's list; evaluate a condition only; or, when all tasks of a group
+    are done, see whether the updaters that they left can be applied one after the other.
+    """
 
     TASK = "task"
     FOREACH = "foreach"
     CONDITION = "condition"
+    JOIN = "join"
 
 
 class Order(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
@@ -93,7 +98,7 @@ class RunTasks(msgspec.Struct, tag="RunTasks", frozen=True, rename="camel", omit
 
 
 class ExpandPlan(msgspec.Struct, tag="ExpandPlan", frozen=True, rename="camel", omit_defaults=True):
-    """Asks an executor to call a workflow's generator."""
+    """Asks an executor to call a workflow's generator, with the data that ``updater`` makes of ``data``."""
 
     id: str
     partition: int
@@ -102,15 +107,50 @@ class ExpandPlan(msgspec.Struct, tag="ExpandPlan", frozen=True, rename="camel", 
     realm: str
     workflow: str
     data: Value
+    updater: Value | None = None
 
 
 class PlanExpanded(msgspec.Struct, tag="PlanExpanded", frozen=True, rename="camel", omit_defaults=True):
-    """The generator's tree, or why there is none."""
+    """The generator's tree, or why there is none; ``data`` is what an updater made of the data."""
 
     id: str
     epoch: int
     command: int
     plan: Plan | None = None
+    error: ErrorInfo | None = None
+    data: Value | None = None
+
+
+class RunHandler(msgspec.Struct, tag="RunHandler", frozen=True, rename="camel", omit_defaults=True):
+    """Asks an executor to call the author's handlers of a kind, through the mailbox for plans.
+
+    Attributes:
+        id: the instance.
+        partition: where the report goes.
+        epoch: of the owner.
+        command: its number.
+        handler: which one.
+        status: of the instance, for ``complete``.
+        error: the first failure, for ``error``.
+    """
+
+    id: str
+    partition: int
+    epoch: int
+    command: int
+    realm: str
+    workflow: str
+    handler: Handler
+    status: InstanceStatus | None = None
+    error: ErrorInfo | None = None
+
+
+class HandlerFinished(msgspec.Struct, tag="HandlerFinished", frozen=True, rename="camel", omit_defaults=True):
+    """The handlers of a kind have been called, or one of them failed."""
+
+    id: str
+    epoch: int
+    command: int
     error: ErrorInfo | None = None
 
 
