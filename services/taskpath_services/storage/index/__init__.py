@@ -1,0 +1,1 @@
+"""The index of instances: a contract, and its implementations."""

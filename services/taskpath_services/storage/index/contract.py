@@ -1,0 +1,67 @@
+"""The index contract: what any index of instances does.
+
+The index is made from the records and can be made again; it follows them. Every method raises
+:class:`~taskpath_services.storage.faults.StoreUnavailable` if the index is away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from taskpath_proto.queries import InstancesPage, ListInstances
+from taskpath_proto.records import InstanceChange
+from taskpath_services.storage.records.contract import Indexed
+
+
+class IndexChange(msgspec.Struct, frozen=True):
+    """What changed of an instance, and the revision at which it did."""
+
+    id: str
+    revision: int
+    change: InstanceChange
+
+
+class IndexDeletion(msgspec.Struct, frozen=True):
+    """An instance that was deleted at a revision."""
+
+    id: str
+    revision: int
+
+
+class InstanceIndex(Protocol):
+    """Where instances are found by realm, workflow, name, status and time."""
+
+    async def open(self) -> None:
+        """Connects; brings the schema up to date.
+
+        Raises:
+            SettingsError: this is no index that this version can use.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finishes what is under way and disconnects. Safe to call twice, and before open."""
+        ...
+
+    async def apply(self, steps: Sequence[IndexChange | IndexDeletion]) -> None:
+        """Applies changes in their order. One that is not newer than what the index has changes nothing."""
+        ...
+
+    async def replace(self, gone: Sequence[str], changes: Sequence[IndexChange]) -> None:
+        """Takes instances out, whatever the index has of them, then puts others in."""
+        ...
+
+    async def page(self, query: ListInstances) -> InstancesPage:
+        """A page of instances, newest first.
+
+        Raises:
+            TaskpathError: INVALID_REQUEST, the limit or the cursor is wrong.
+        """
+        ...
+
+    async def indexed(self, after: str, limit: int) -> list[Indexed]:
+        """Instances in the order of their ids, after one, with the revisions that the index has."""
+        ...

@@ -1,0 +1,187 @@
+"""The actor of one partition: commits its events, acknowledges them, and answers its owner in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from taskpath.runtime.bus import Bus, BusClosed, Delivery, Inbox
+from taskpath.runtime.caller import answer
+from taskpath.runtime.clock import Clock
+from taskpath.runtime.service import Service
+from taskpath_proto import topology
+from taskpath_proto.calls import Call, Response
+from taskpath_proto.codec import Message
+from taskpath_proto.errors import ErrorCode, TaskpathError
+from taskpath_proto.events import InstanceChanged, InstanceDeleted, LogsWritten
+from taskpath_proto.queries import ClaimPartition, LoadInstance, PartitionClaimed
+from taskpath_services.storage.commits import Commits
+from taskpath_services.storage.faults import ConflictingEvent, StoreUnavailable
+from taskpath_services.storage.records.contract import Outcome, RecordStore, Write
+
+log = structlog.get_logger("taskpath.storage")
+
+MAX_BATCH: Final = 2_000
+"""Messages taken at once."""
+
+
+class Counters(msgspec.Struct):
+    """What storage counts of all partitions."""
+
+    applied: int = 0
+    repeated: int = 0
+    refused: int = 0
+    gaps: int = 0
+
+
+class Mailbox(Service):
+    """Consumes the mailbox of one partition.
+
+    A batch is acknowledged when all its events are in the stores. While a store is away, the batch waits; if
+    this process ends meanwhile, the batch comes back.
+
+    Args:
+        partition: whose mailbox.
+        bus: where it is.
+        clock: for deadlines and epochs.
+        records: the record store, for the owner's calls.
+        commits: the way of events into the stores.
+        counters: of all partitions.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        bus: Bus,
+        clock: Clock,
+        records: RecordStore,
+        commits: Commits,
+        counters: Counters,
+    ) -> None:
+        super().__init__(f"storage partition {partition}")
+        self._mailbox = topology.storage_mailbox(partition)
+        self._bus = bus
+        self._clock = clock
+        self._records = records
+        self._commits = commits
+        self._counters = counters
+        self._inbox: Inbox | None = None
+        self._consuming: asyncio.Task[None] | None = None
+        self._busy = False
+        self._stopping = False
+
+    async def on_start(self) -> None:
+        """Opens the mailbox."""
+        inbox = self._inbox = await self._bus.consume(self._mailbox, exclusive=True)
+        self._consuming = self.spawn(self._consume(inbox), "consume")
+
+    async def on_stop(self) -> None:
+        """Finishes the batch that is under way and gives up the mailbox."""
+        self._stopping = True
+        if self._busy and self._consuming is not None:
+            await asyncio.wait([self._consuming])
+        if self._inbox is not None:
+            await self._inbox.close()
+
+    async def _consume(self, inbox: Inbox) -> None:
+        try:
+            while not self._stopping:
+                delivery = await inbox.take(MAX_BATCH)
+                self._busy = True
+                await self._process(delivery)
+                self._busy = False
+        except BusClosed:
+            return
+        except StoreUnavailable:
+            # Only at the end: the batch is not acknowledged and comes back to whoever is next.
+            if not self._stopping:
+                raise
+
+    async def _process(self, delivery: Delivery) -> None:
+        """Commits the events of a batch; a call is answered when those before it are committed."""
+        events: list[Write] = []
+        for message in delivery.messages:
+            if isinstance(message, (InstanceChanged, InstanceDeleted, LogsWritten)):
+                events.append(message)
+                continue
+            await self._commit(events)
+            events = []
+            if isinstance(message, Call):
+                await self._answer(message)
+            else:
+                log.error("unexpected message", mailbox=self._mailbox, type=_type(message))
+        await self._commit(events)
+        delivery.ack()
+
+    async def _commit(self, events: Sequence[Write]) -> None:
+        if not events:
+            return
+        outcomes = await self._commits.commit(events)
+        counters = self._counters
+        conflict: ConflictingEvent | None = None
+        for event, outcome in zip(events, outcomes, strict=True):
+            if outcome is Outcome.APPLIED:
+                counters.applied += 1
+            elif outcome is Outcome.REPEATED:
+                counters.repeated += 1
+            elif outcome is Outcome.REFUSED:
+                counters.refused += 1
+                log.warning("event refused", mailbox=self._mailbox, **_facts(event))
+            elif outcome is Outcome.GAP:
+                counters.gaps += 1
+                self._report_gap(event)
+            else:
+                facts = _facts(event)
+                conflict = ConflictingEvent(
+                    f"Two changes of instance {event.id!r} have epoch {facts.get('epoch')} and revision "
+                    f"{facts.get('revision')}, and differ."
+                )
+        if conflict is not None:
+            raise conflict
+
+    def _report_gap(self, event: Write) -> None:
+        """A change is missing. The store remembers that; this is where the owner will be asked for all."""
+        log.error("gap", mailbox=self._mailbox, **_facts(event))
+
+    async def _answer(self, call: Call) -> None:
+        if call.deadline < self._clock.now():
+            return
+        result: Response | TaskpathError
+        try:
+            result = await self._respond(call)
+        except StoreUnavailable as error:
+            log.warning("store unavailable", reason=str(error))
+            result = TaskpathError(ErrorCode.UNAVAILABLE, "Storage cannot be reached right now; try again.")
+        except TaskpathError as error:
+            result = error
+        await self._bus.send(call.reply_to, answer(call, result))
+
+    async def _respond(self, call: Call) -> Response:
+        query = call.body
+        if isinstance(query, ClaimPartition):
+            claimed = await self._records.claim(query.partition, query.claimant, self._clock.now())
+            log.info("partition claimed", partition=query.partition, epoch=claimed.epoch, by=query.claimant)
+            return PartitionClaimed(partition=query.partition, epoch=claimed.epoch, active=claimed.active)
+        if isinstance(query, LoadInstance):
+            return await self._records.load(query.id)
+        raise TaskpathError(
+            ErrorCode.INVALID_REQUEST, f"{_type(query)} is not a question for {self._mailbox}."
+        )
+
+
+def _type(message: Message | object) -> str:
+    return type(message).__name__
+
+
+def _facts(event: Write) -> dict[str, str | int]:
+    """What a log line says of an event: never its content."""
+    facts: dict[str, str | int] = {"instance": event.id, "type": _type(event)}
+    if isinstance(event, (InstanceChanged, InstanceDeleted)):
+        facts |= {"epoch": event.epoch, "revision": event.revision}
+    if isinstance(event, InstanceChanged):
+        facts["base_revision"] = event.base_revision
+    return facts

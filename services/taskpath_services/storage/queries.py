@@ -1,0 +1,223 @@
+"""Answers to the questions of everyone but owners, from the queue ``queries``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from taskpath.runtime.bus import Bus, BusClosed, Inbox
+from taskpath.runtime.caller import answer
+from taskpath.runtime.clock import Clock
+from taskpath.runtime.service import Service
+from taskpath_proto import topology
+from taskpath_proto.calls import Call, Response
+from taskpath_proto.errors import ErrorCode, TaskpathError
+from taskpath_proto.queries import (
+    BlobPut,
+    InstancesPage,
+    InstanceView,
+    ListInstances,
+    PutBlob,
+    ReadInstance,
+    ReadLogs,
+    ReadTask,
+    ReadValue,
+    TaskView,
+    ValueRead,
+)
+from taskpath_proto.values import Blob
+from taskpath_services.storage.arrivals import Arrivals
+from taskpath_services.storage.commits import Commits
+from taskpath_services.storage.faults import StoreUnavailable
+from taskpath_services.storage.index.contract import InstanceIndex
+from taskpath_services.storage.materialise import Materialiser
+from taskpath_services.storage.records.contract import RecordStore
+from taskpath_services.storage.selection import Selection
+from taskpath_services.storage.waiting import Late, by
+
+log = structlog.get_logger("taskpath.storage")
+
+MAX_OPEN: Final = 1_000
+"""So many calls are open at once; more wait in the queue."""
+
+MAX_LINES: Final = 10_000
+MAX_PATTERNS: Final = 100
+
+UNKNOWN_PATIENCE: Final = 2_000
+"""An instance that is asked for at a revision and not there may be on its way; for so many ms."""
+
+
+class Queries(Service):
+    """Answers calls, each by itself: one that waits for a revision holds up nobody.
+
+    Args:
+        bus: where calls come from and answers go.
+        clock: for deadlines.
+        records: the record store.
+        index: the index.
+        commits: for values that are put.
+        arrivals: tells when a revision has come.
+        max_value: the size of the largest value, in bytes.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        clock: Clock,
+        records: RecordStore,
+        index: InstanceIndex,
+        commits: Commits,
+        arrivals: Arrivals,
+        max_value: int,
+    ) -> None:
+        super().__init__("storage queries")
+        self._bus = bus
+        self._clock = clock
+        self._records = records
+        self._index = index
+        self._commits = commits
+        self._arrivals = arrivals
+        self._max_value = max_value
+        self._room = asyncio.Semaphore(MAX_OPEN)
+        self._inbox: Inbox | None = None
+
+    async def on_start(self) -> None:
+        """Opens the queue."""
+        inbox = self._inbox = await self._bus.consume(topology.QUERIES)
+        self.spawn(self._receive(inbox), "receive")
+
+    async def on_stop(self) -> None:
+        """Takes no more calls; those that are open are given up."""
+        if self._inbox is not None:
+            await self._inbox.close()
+
+    async def _receive(self, inbox: Inbox) -> None:
+        try:
+            while True:
+                delivery = await inbox.take(MAX_OPEN)
+                for message in delivery.messages:
+                    if isinstance(message, Call):
+                        await self._room.acquire()
+                        self.spawn(self._answer(message), "answer")
+                    else:
+                        log.error("unexpected message", mailbox=topology.QUERIES, type=type(message).__name__)
+                # The queue is volatile: a caller that gets no answer asks again.
+                delivery.ack()
+        except BusClosed:
+            return
+
+    async def _answer(self, call: Call) -> None:
+        try:
+            if call.deadline < self._clock.now():
+                return
+            result: Response | TaskpathError
+            try:
+                result = await by(call.deadline, self._clock, self._respond(call.body, call.deadline))
+            except TaskpathError as error:
+                result = error
+            except StoreUnavailable as error:
+                log.warning("store unavailable", reason=str(error))
+                result = TaskpathError(
+                    ErrorCode.UNAVAILABLE, "Storage cannot be reached right now; try again."
+                )
+            except (OverflowError, UnicodeEncodeError):
+                result = TaskpathError(
+                    ErrorCode.INVALID_REQUEST, "A number or a text of the call is out of range."
+                )
+            except Late:
+                result = TaskpathError(
+                    ErrorCode.UNAVAILABLE, "Storage did not get that far in time; try again."
+                )
+            except Exception:
+                # A read changes nothing: an error in one must not end the service for all.
+                log.exception("read failed", query=type(call.body).__name__)
+                result = TaskpathError(ErrorCode.UNAVAILABLE, "Storage could not answer; its log says why.")
+            await self._bus.send(call.reply_to, answer(call, result))
+        except BusClosed:
+            return
+        finally:
+            self._room.release()
+
+    async def _respond(self, query: object, deadline: int) -> Response:
+        if isinstance(query, ReadInstance):
+            return await self._read_instance(query, deadline)
+        if isinstance(query, ReadTask):
+            if not await self._await_revision(query.id, query.min_revision, deadline):
+                return TaskView()
+            return await self._records.task(query.id, query.path)
+        if isinstance(query, ReadLogs):
+            return await self._records.logs(
+                query.id, query.path, query.after, min(max(query.limit, 1), MAX_LINES)
+            )
+        if isinstance(query, ListInstances):
+            page: InstancesPage = await self._index.page(query)
+            return page
+        if isinstance(query, ReadValue):
+            return await self._read_value(query, deadline)
+        if isinstance(query, PutBlob):
+            return await self._put_blob(query)
+        raise TaskpathError(
+            ErrorCode.INVALID_REQUEST, f"{type(query).__name__} is not a question for {topology.QUERIES}."
+        )
+
+    async def _read_instance(self, query: ReadInstance, deadline: int) -> InstanceView:
+        if len(query.paths) > MAX_PATTERNS:
+            raise TaskpathError(
+                ErrorCode.INVALID_REQUEST,
+                f"There are {len(query.paths)} patterns; at most {MAX_PATTERNS} are allowed.",
+            )
+        selection = Selection(query.since, query.paths, query.items)
+        if not await self._await_revision(query.id, query.min_revision, deadline):
+            return InstanceView()
+        return await self._records.view(query.id, selection)
+
+    async def _read_value(self, query: ReadValue, deadline: int) -> ValueRead:
+        await self._await_revision(query.id, query.min_revision, deadline)
+        instance = await self._records.instance(query.id)
+        if instance is None:
+            raise TaskpathError(ErrorCode.UNKNOWN_INSTANCE, f"There is no instance {query.id!r}.")
+        return ValueRead(json=await Materialiser(self._records, instance, self._max_value).json(query.value))
+
+    async def _put_blob(self, query: PutBlob) -> BlobPut:
+        try:
+            size = len(query.json) if query.json.isascii() else len(query.json.encode())
+        except UnicodeEncodeError:
+            raise TaskpathError(ErrorCode.INVALID_REQUEST, "The value is not Unicode text.") from None
+        if size > self._max_value:
+            raise TaskpathError(
+                ErrorCode.TOO_LARGE, f"The value has {size} bytes; at most {self._max_value} are allowed."
+            )
+        if query.version < 0:
+            raise TaskpathError(ErrorCode.INVALID_REQUEST, "The version of a value is 0 or more.")
+        await self._commits.commit([query])
+        return BlobPut(value=Blob(query.path, query.name, query.version, size))
+
+    async def _await_revision(self, id: str, revision: int, deadline: int) -> bool:
+        """Waits until storage has a revision of an instance; false if there is no such instance."""
+        if revision <= 0:
+            return True
+        arrived = self._arrivals.expect(id, revision)
+        try:
+            standing = await self._records.standing(id)
+            if standing.deleted:
+                return False
+            if standing.revision is None:
+                return await self._await_creation(arrived, deadline)
+            if standing.revision < revision:
+                await arrived
+            return True
+        finally:
+            arrived.cancel()
+
+    async def _await_creation(self, arrived: asyncio.Future[None], deadline: int) -> bool:
+        patience = self._clock.now() + UNKNOWN_PATIENCE
+        if patience >= deadline:
+            await arrived
+            return True
+        try:
+            await by(patience, self._clock, asyncio.shield(arrived))
+        except Late:
+            return False
+        return True

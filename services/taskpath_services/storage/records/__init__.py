@@ -1,0 +1,1 @@
+"""The record store: a contract, and its implementations."""

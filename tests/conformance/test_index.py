@@ -1,0 +1,221 @@
+"""What every index of instances does. A new implementation joins with a parameter of ``index``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from taskpath_proto.errors import ErrorCode, TaskpathError
+from taskpath_proto.events import InstanceChanged
+from taskpath_proto.queries import ListInstances
+from taskpath_proto.records import InstanceChange, InstanceProgress, InstanceStatus
+from taskpath_services.storage.index.contract import IndexChange, IndexDeletion, InstanceIndex
+from taskpath_services.storage.index.reconcile import reconcile
+from taskpath_services.storage.index.sqlite import SqliteIndex
+from taskpath_services.storage.records.sqlite import SqliteRecords
+
+NOW = 1_700_000_000_000
+
+
+@pytest.fixture(params=["sqlite"])
+async def index(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[InstanceIndex]:
+    assert request.param == "sqlite"
+    made = SqliteIndex(tmp_path / "index.sqlite")
+    await made.open()
+    yield made
+    await made.close()
+
+
+def new(
+    id: str,
+    *,
+    revision: int = 1,
+    realm: str = "default",
+    workflow: str = "w",
+    name: str | None = None,
+    status: InstanceStatus = InstanceStatus.WORKING,
+    at: int = NOW,
+) -> IndexChange:
+    change = InstanceChange(
+        realm=realm, workflow=workflow, name=name, status=status, created_at=at, updated_at=at
+    )
+    return IndexChange(id, revision, change)
+
+
+def later(id: str, revision: int, change: InstanceChange) -> IndexChange:
+    return IndexChange(id, revision, change)
+
+
+async def ids(index: InstanceIndex, query: ListInstances | None = None) -> list[str]:
+    return [item.id for item in (await index.page(query or ListInstances())).items]
+
+
+async def test_a_change_names_only_what_changed(index: InstanceIndex) -> None:
+    await index.apply([new("a", realm="r", name="n")])
+    progress = InstanceProgress(4, 1, 0, 1, 0.25)
+    await index.apply([later("a", 2, InstanceChange(progress=progress, updated_at=NOW + 5))])
+    (item,) = (await index.page(ListInstances())).items
+    assert (item.id, item.realm, item.workflow, item.name, item.status) == (
+        "a",
+        "r",
+        "w",
+        "n",
+        InstanceStatus.WORKING,
+    )
+    assert (item.progress, item.created_at, item.updated_at) == (progress, NOW, NOW + 5)
+    await index.apply([later("a", 3, InstanceChange(name=None, status=InstanceStatus.DONE))])
+    (item,) = (await index.page(ListInstances())).items
+    assert (item.name, item.status, item.progress) == (None, InstanceStatus.DONE, progress)
+
+
+async def test_several_changes_of_one_instance_in_one_group(index: InstanceIndex) -> None:
+    await index.apply(
+        [
+            new("a", name="n"),
+            later("a", 2, InstanceChange(status=InstanceStatus.FAILED)),
+            later("a", 3, InstanceChange(name="m")),
+        ]
+    )
+    (item,) = (await index.page(ListInstances())).items
+    assert (item.name, item.status) == ("m", InstanceStatus.FAILED)
+
+
+async def test_an_older_change_changes_nothing(index: InstanceIndex) -> None:
+    await index.apply([new("a", revision=5, name="new")])
+    await index.apply([new("a", revision=5, name="other"), new("a", revision=4, name="old")])
+    assert [item.name for item in (await index.page(ListInstances())).items] == ["new"]
+
+
+async def test_a_deletion_and_the_same_id_again(index: InstanceIndex) -> None:
+    await index.apply([new("a", revision=3), new("b")])
+    await index.apply([IndexDeletion("a", 4)])
+    assert await ids(index) == ["b"]
+    await index.apply([new("a"), IndexDeletion("b", 2), IndexDeletion("nope", 1)])
+    assert await ids(index) == ["a"]
+    await index.apply([new("c"), IndexDeletion("c", 2), new("c", name="again")])
+    assert [(item.id, item.name) for item in (await index.page(ListInstances())).items] == [
+        ("c", "again"),
+        ("a", None),
+    ]
+
+
+async def test_newest_first_page_by_page(index: InstanceIndex) -> None:
+    # Three of each time, so that pages end in the middle of a time.
+    names = [f"i{number:02}" for number in range(30)]
+    await index.apply([new(name, at=NOW + number // 3) for number, name in enumerate(names)])
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = await index.page(ListInstances(limit=4, cursor=cursor))
+        seen += [item.id for item in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+        # What comes meanwhile is newer than the page, and moves nothing.
+        await index.apply([new(f"x{len(seen)}", at=NOW + 1_000)])
+    assert seen == sorted(names, key=lambda name: (int(name[1:]) // 3, name), reverse=True)
+
+
+async def test_a_page_that_is_just_full_is_the_last(index: InstanceIndex) -> None:
+    await index.apply([new(str(number)) for number in range(4)])
+    page = await index.page(ListInstances(limit=4))
+    assert (len(page.items), page.next_cursor) == (4, None)
+
+
+FILTERS = [
+    (ListInstances(), {"a", "b", "c", "d"}),
+    (ListInstances(realm="x"), {"a", "b"}),
+    (ListInstances(realm="x", status=InstanceStatus.DONE), {"b"}),
+    (ListInstances(status=InstanceStatus.WORKING), {"a", "c"}),
+    (ListInstances(workflow="zip"), {"a", "c", "d"}),
+    (ListInstances(realm="y", workflow="zip"), {"c", "d"}),
+    (ListInstances(realm="y", workflow="zip", status=InstanceStatus.DONE), {"d"}),
+    (ListInstances(name="Al"), {"a", "d"}),
+    (ListInstances(name="al"), {"b"}),
+    (ListInstances(name="Album_%"), set()),
+    (ListInstances(name="Al", realm="x"), {"a"}),
+    (ListInstances(name="Al", status=InstanceStatus.DONE, workflow="zip"), {"d"}),
+    (ListInstances(name=""), {"a", "b", "c", "d"}),
+    (ListInstances(name="\U0010ffff"), {"c"}),
+    (ListInstances(created_after=NOW), {"b", "c", "d"}),
+    (ListInstances(created_before=NOW + 3), {"a", "b", "c"}),
+    (ListInstances(created_after=NOW, created_before=NOW + 2), {"b"}),
+    (ListInstances(realm="x", created_after=NOW), {"b"}),
+    (ListInstances(realm="none"), set()),
+]
+
+
+@pytest.mark.parametrize(("query", "expected"), FILTERS)
+async def test_filters(index: InstanceIndex, query: ListInstances, expected: set[str]) -> None:
+    await index.apply(
+        [
+            new("a", realm="x", workflow="zip", name="Album 1", at=NOW),
+            new("b", realm="x", workflow="mail", name="album 2", status=InstanceStatus.DONE, at=NOW + 1),
+            new("c", realm="y", workflow="zip", name="\U0010ffff\U0010ffff", at=NOW + 2),
+            new("d", realm="y", workflow="zip", name="Alb", status=InstanceStatus.DONE, at=NOW + 3),
+        ]
+    )
+    assert set(await ids(index, query)) == expected
+    paged: set[str] = set()
+    page = await index.page(structs_replace(query, limit=1))
+    while page.items:
+        paged |= {item.id for item in page.items}
+        if page.next_cursor is None:
+            break
+        page = await index.page(structs_replace(query, limit=1, cursor=page.next_cursor))
+    assert paged == expected
+
+
+def structs_replace(query: ListInstances, *, limit: int, cursor: str | None = None) -> ListInstances:
+    return ListInstances(
+        realm=query.realm,
+        status=query.status,
+        workflow=query.workflow,
+        name=query.name,
+        created_after=query.created_after,
+        created_before=query.created_before,
+        limit=limit,
+        cursor=cursor,
+    )
+
+
+@pytest.mark.parametrize("limit", [0, 201, -1])
+async def test_a_limit_out_of_range_is_refused(index: InstanceIndex, limit: int) -> None:
+    with pytest.raises(TaskpathError, match=f"limit is {limit}; a number from 1 to 200") as caught:
+        await index.page(ListInstances(limit=limit))
+    assert caught.value.code is ErrorCode.INVALID_REQUEST
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "!!!", "é", "kgGh", "A" * 2_000, "gaFh"])
+async def test_a_cursor_that_is_none_is_refused(index: InstanceIndex, cursor: str) -> None:
+    with pytest.raises(TaskpathError, match="cursor") as caught:
+        await index.page(ListInstances(cursor=cursor))
+    assert caught.value.code is ErrorCode.INVALID_REQUEST
+
+
+async def test_replace_takes_what_the_index_had_out(index: InstanceIndex) -> None:
+    await index.apply([new("a", revision=9, name="wrong"), new("b")])
+    await index.replace(["a", "b", "nope"], [new("a", revision=2, name="right")])
+    assert [(item.id, item.name) for item in (await index.page(ListInstances())).items] == [("a", "right")]
+    assert [(row.id, row.revision) for row in await index.indexed("", 10)] == [("a", 2)]
+
+
+async def test_reconciled_the_index_says_what_the_records_say(index: InstanceIndex, tmp_path: Path) -> None:
+    records = SqliteRecords(tmp_path / "records.sqlite")
+    await records.open()
+    try:
+        for id in ("behind", "missing", "right", "ahead"):
+            event = InstanceChanged(id, 0, 1, 1, 0, instance=new(id).change)
+            done = InstanceChange(status=InstanceStatus.DONE)
+            await records.commit([event, InstanceChanged(id, 0, 1, 2, 1, instance=done)], NOW)
+        await index.apply([new("behind"), new("gone"), new("ahead", revision=7, name="wrong")])
+        await index.apply([new("right", revision=2, status=InstanceStatus.DONE)])
+        assert await reconcile(records, index) == 4
+        items = {item.id: (item.status, item.name) for item in (await index.page(ListInstances())).items}
+        assert items == dict.fromkeys(("behind", "missing", "right", "ahead"), (InstanceStatus.DONE, None))
+        assert await index.indexed("", 10) == await records.indexed("", 10)
+        assert await reconcile(records, index) == 0
+    finally:
+        await records.close()

@@ -1,0 +1,536 @@
+"""Storage as the others see it: over the bus, with real files."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from taskpath.runtime.buses.memory import MemoryBus
+from taskpath.runtime.caller import Caller
+from taskpath.runtime.clock import ManualClock
+from taskpath.runtime.settings import Settings, SettingsError
+from taskpath_proto import topology
+from taskpath_proto.calls import Answer, Call
+from taskpath_proto.errors import ErrorCode, TaskpathError
+from taskpath_proto.events import InstanceChanged, InstanceDeleted, LogLine, LogsWritten
+from taskpath_proto.plan import Plan, TaskSpec
+from taskpath_proto.queries import (
+    BlobPut,
+    ClaimPartition,
+    InstanceLoaded,
+    InstancesPage,
+    InstanceView,
+    ListInstances,
+    LoadInstance,
+    LogsView,
+    PartitionClaimed,
+    PutBlob,
+    ReadInstance,
+    ReadLogs,
+    ReadTask,
+    ReadValue,
+    TaskView,
+    ValueRead,
+)
+from taskpath_proto.records import InstanceChange, InstanceStatus, TaskChange, TaskStatus
+from taskpath_proto.values import KEEP_BYTES, Blob, Inline, Item, Joined, Stored, Value
+from taskpath_services.storage.faults import ConflictingEvent
+from taskpath_services.storage.service import StorageService
+
+LARGE = '"' + "x" * KEEP_BYTES + '"'
+MAILBOX = topology.storage_mailbox(0)
+
+
+class WatchedClock(ManualClock):
+    """Tells when somebody begins to sleep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sleeps: asyncio.Queue[float] = asyncio.Queue()
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps.put_nowait(seconds)
+        await super().sleep(seconds)
+
+    async def asleep(self, seconds: float) -> None:
+        """Returns when somebody has begun to sleep for so long."""
+        while await self.sleeps.get() != pytest.approx(seconds, abs=0.001):
+            pass
+
+
+class System:
+    """Storage alone on a bus, and somebody who asks it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.bus = MemoryBus()
+        self.clock = WatchedClock()
+        self.service = StorageService(self.bus, self.clock, Settings(data=folder, partitions=2))
+        self.caller = Caller(self.bus, self.clock, "test", timeout=20)
+
+    async def start(self) -> None:
+        await self.bus.start()
+        await self.service.start()
+        await self.caller.start()
+
+    async def stop(self) -> None:
+        await self.caller.stop()
+        await self.service.stop()
+        await self.bus.stop()
+
+    def publish(self, event: InstanceChanged | InstanceDeleted | LogsWritten) -> asyncio.Future[None]:
+        return self.bus.publish(
+            event, topology.instance_key(event.id), topology.storage_mailbox(event.partition)
+        )
+
+    async def claim(self, partition: int = 0) -> PartitionClaimed:
+        mailbox = topology.storage_mailbox(partition)
+        return await self.caller.ask(mailbox, ClaimPartition(partition, "test"), PartitionClaimed)
+
+    async def read(self, value: Value, min_revision: int = 0) -> str:
+        query = ReadValue("a", value, min_revision)
+        return (await self.caller.ask(topology.QUERIES, query, ValueRead)).json
+
+    async def view(self, query: ReadInstance) -> InstanceView:
+        return await self.caller.ask(topology.QUERIES, query, InstanceView)
+
+    async def listed(self) -> list[str]:
+        page = await self.caller.ask(topology.QUERIES, ListInstances(), InstancesPage)
+        return [item.id for item in page.items]
+
+
+@pytest.fixture
+async def system(tmp_path: Path) -> AsyncIterator[System]:
+    made = System(tmp_path)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+def changed(
+    revision: int, *tasks: TaskChange, epoch: int = 1, id: str = "a", instance: InstanceChange | None = None
+) -> InstanceChanged:
+    return InstanceChanged(id, 0, epoch, revision, revision - 1, tasks=list(tasks), instance=instance)
+
+
+def created(plan: Plan | None = None, *, id: str = "a", epoch: int = 1) -> InstanceChanged:
+    change = InstanceChange(
+        realm="r",
+        workflow="w",
+        plan=plan or Plan(tasks=(TaskSpec(name="one"),)),
+        data=Inline("1"),
+        created_at=5,
+    )
+    return changed(1, id=id, epoch=epoch, instance=change)
+
+
+# -- events
+
+
+async def test_what_is_safe_can_be_read_and_is_listed(system: System) -> None:
+    await system.publish(created())
+    await system.publish(changed(2, TaskChange(path="#.one", status=TaskStatus.OK, body=Inline("[1]"))))
+    found = await system.view(ReadInstance("a"))
+    assert found.instance is not None
+    assert (found.instance.revision, found.instance.workflow) == (2, "w")
+    assert [(task.path, task.status, task.body) for task in found.tasks] == [("#.one", TaskStatus.OK, None)]
+    shown = await system.caller.ask(topology.QUERIES, ReadTask("a", "#.one"), TaskView)
+    assert shown.task is not None
+    assert shown.task.body == Inline("[1]")
+    assert await system.listed() == ["a"]
+    await system.publish(InstanceDeleted("a", 0, 1, 3))
+    assert await system.listed() == []
+    assert (await system.view(ReadInstance("a"))).instance is None
+
+
+async def test_logs_can_be_read(system: System) -> None:
+    lines = [LogLine(5, "info", "hello", 1, 1), LogLine(6, "error", "oh", 1, 2)]
+    await system.publish(created())
+    await system.publish(LogsWritten("a", 0, "#.one", lines))
+    found = await system.caller.ask(topology.QUERIES, ReadLogs("a", "#.one"), LogsView)
+    assert (found.lines, found.next, found.known) == (lines, 2, True)
+    assert not (await system.caller.ask(topology.QUERIES, ReadLogs("b", "#.one"), LogsView)).known
+
+
+async def test_calls_are_answered_in_the_order_of_the_mailbox(system: System) -> None:
+    claimed = await system.claim()
+    old = claimed.epoch
+    # All of this waits in the mailbox at once: the claim falls between two events of the old owner.
+    system.publish(created(epoch=old))
+    load = asyncio.ensure_future(system.caller.ask(MAILBOX, LoadInstance("a"), InstanceLoaded))
+    claim = asyncio.ensure_future(system.claim())
+    events = system.publish
+    loaded, taken = await asyncio.gather(load, claim)
+    assert loaded.instance is not None
+    assert loaded.instance.revision == 1
+    assert taken.epoch > old
+    await events(changed(2, TaskChange(path="#.one", attempt=1), epoch=old))
+    assert system.service.counters.refused == 1
+    await events(changed(2, epoch=taken.epoch))
+    assert system.service.counters.applied == 2
+
+
+async def test_an_owner_gets_references_for_large_values(system: System) -> None:
+    await system.publish(created())
+    await system.publish(changed(2, TaskChange(path="#.one", body=Inline(LARGE))))
+    loaded = await system.caller.ask(MAILBOX, LoadInstance("a"), InstanceLoaded)
+    assert [task.body for task in loaded.tasks] == [Stored("#.one", len(LARGE))]
+    assert (await system.caller.ask(MAILBOX, LoadInstance("nope"), InstanceLoaded)).instance is None
+
+
+async def test_a_gap_is_counted_and_applied(system: System) -> None:
+    await system.publish(created())
+    await system.publish(changed(3, TaskChange(path="#.one", attempt=1)))
+    assert system.service.counters.gaps == 1
+    assert (await system.view(ReadInstance("a"))).tasks[0].attempt == 1
+
+
+async def test_a_contradiction_fails_the_service_and_is_not_acknowledged(system: System) -> None:
+    await system.publish(created())
+    await system.publish(changed(2, TaskChange(path="#.one", attempt=1)))
+    lie = system.publish(changed(2, TaskChange(path="#.one", attempt=2)))
+    with pytest.raises(ConflictingEvent, match="'a' have epoch 1 and revision 2"):
+        await system.service.wait()
+    assert not lie.done()
+    lie.cancel()
+
+
+async def test_everything_is_there_after_a_restart(system: System, tmp_path: Path) -> None:
+    await system.publish(created())
+    await system.publish(changed(2, TaskChange(path="#.one", attempt=1)))
+    first = await system.claim()
+    await system.stop()
+    (tmp_path / "index.sqlite").unlink()
+    again = System(tmp_path)
+    await again.start()
+    try:
+        assert (await again.view(ReadInstance("a"))).tasks[0].attempt == 1
+        assert await again.listed() == ["a"]
+        assert (await again.claim()).epoch > first.epoch
+    finally:
+        await again.stop()
+
+
+# -- faults
+
+
+async def test_a_locked_store_loses_nothing(system: System, tmp_path: Path) -> None:
+    await system.publish(created())
+    with closing(sqlite3.connect(tmp_path / "records.sqlite", isolation_level=None)) as other:
+        other.execute("begin immediate")
+        safe = system.publish(changed(2, TaskChange(path="#.one", attempt=1)))
+        await system.clock.asleep(0.1)
+        assert not safe.done()
+        # Reading goes on.
+        found = await system.view(ReadInstance("a"))
+        assert found.instance is not None
+        assert found.instance.revision == 1
+        system.clock.move(0.1)
+        await system.clock.asleep(0.2)
+        other.execute("rollback")
+    system.clock.move(0.2)
+    await safe
+    assert (await system.view(ReadInstance("a"))).tasks[0].attempt == 1
+
+
+async def test_an_index_that_is_away_is_waited_for(system: System, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "index.sqlite", isolation_level=None)) as other:
+        other.execute("begin immediate")
+        safe = system.publish(created())
+        await system.clock.asleep(0.1)
+        assert not safe.done()
+        other.execute("rollback")
+    system.clock.move(0.1)
+    await safe
+    assert await system.listed() == ["a"]
+
+
+async def test_a_store_that_is_away_answers_unavailable(system: System, tmp_path: Path) -> None:
+    await system.publish(created())
+    with closing(sqlite3.connect(tmp_path / "records.sqlite", isolation_level=None)) as other:
+        other.execute("begin immediate")
+        with pytest.raises(TaskpathError) as caught:
+            await system.claim()
+    assert caught.value.code is ErrorCode.UNAVAILABLE
+
+
+async def test_stopping_does_not_wait_for_a_store_that_is_away(system: System, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "records.sqlite", isolation_level=None)) as other:
+        other.execute("begin immediate")
+        safe = system.publish(created())
+        await system.clock.asleep(0.1)
+        await system.service.stop()
+    assert not safe.done()
+    safe.cancel()
+    # The event is still in the mailbox, for whoever is next.
+    inbox = await system.bus.consume(MAILBOX, exclusive=True)
+    delivery = await inbox.take()
+    assert [message.id for message in delivery.messages if isinstance(message, InstanceChanged)] == ["a"]
+
+
+# -- waiting for a revision
+
+
+async def test_a_read_waits_for_its_revision(system: System) -> None:
+    await system.publish(created())
+    asked = asyncio.ensure_future(system.view(ReadInstance("a", min_revision=3)))
+    await system.clock.asleep(20)
+    await system.publish(changed(2))
+    assert not asked.done()
+    await system.publish(changed(3, TaskChange(path="#.one", attempt=1)))
+    assert [task.attempt for task in (await asked).tasks] == [1]
+
+
+async def test_a_revision_that_does_not_come_in_time(system: System) -> None:
+    await system.publish(created())
+    asked = asyncio.ensure_future(system.view(ReadInstance("a", min_revision=3)))
+    await system.clock.asleep(20)
+    system.clock.move(20)
+    with pytest.raises(TaskpathError) as caught:
+        await asked
+    assert caught.value.code is ErrorCode.UNAVAILABLE
+
+
+async def test_an_unknown_instance_is_waited_for_a_little(system: System) -> None:
+    asked = asyncio.ensure_future(system.view(ReadInstance("a", min_revision=1)))
+    await system.clock.asleep(2)
+    await system.publish(created())
+    assert (await asked).instance is not None
+    asked = asyncio.ensure_future(system.view(ReadInstance("nope", min_revision=1)))
+    await system.clock.asleep(2)
+    system.clock.move(2)
+    assert (await asked).instance is None
+
+
+async def test_a_deletion_ends_the_wait(system: System) -> None:
+    await system.publish(created())
+    asked = asyncio.ensure_future(system.view(ReadInstance("a", min_revision=9)))
+    await system.clock.asleep(20)
+    await system.publish(InstanceDeleted("a", 0, 1, 2))
+    assert (await asked).instance is None
+    assert (await system.view(ReadInstance("a", min_revision=9))).instance is None
+
+
+@pytest.mark.parametrize("mailbox", [MAILBOX, topology.QUERIES])
+async def test_a_call_whose_deadline_has_passed_is_dropped(system: System, mailbox: str) -> None:
+    replies = await system.bus.consume(topology.reply_queue("mine"))
+    now = system.clock.now()
+    body = LoadInstance("a") if mailbox == MAILBOX else ReadInstance("a")
+    for number, deadline in ((1, now - 1), (2, now + 20_000)):
+        await system.bus.send(mailbox, Call(body, topology.reply_queue("mine"), number, deadline))
+    answers = (await replies.take()).messages
+    assert [message.call for message in answers if isinstance(message, Answer)] == [2]
+
+
+async def test_a_wrong_pattern_is_said(system: System) -> None:
+    with pytest.raises(TaskpathError) as caught:
+        await system.view(ReadInstance("a", paths=("fan",)))
+    assert caught.value.code is ErrorCode.INVALID_PATH
+
+
+async def test_numbers_and_texts_out_of_range_are_refused(system: System) -> None:
+    await system.publish(created())
+    queries = [ReadInstance("a", since=2**63), ReadInstance("\udc80"), ReadInstance("\udc80", min_revision=1)]
+    for query in queries:
+        with pytest.raises(TaskpathError) as caught:
+            await system.view(query)
+        assert caught.value.code is ErrorCode.INVALID_REQUEST
+    assert system.service.ready
+
+
+# -- values
+
+
+async def put(system: System, path: str, name: str, version: int, json: str) -> Value:
+    query = PutBlob("a", path, name, version, json)
+    return (await system.caller.ask(topology.QUERIES, query, BlobPut)).value
+
+
+async def test_bodies_and_blobs_are_read(system: System) -> None:
+    blob = await put(system, "#.one", "body", 1, '"blob"')
+    assert blob == Blob("#.one", "body", 1, 6)
+    await system.publish(created())
+    await system.publish(
+        changed(2, TaskChange(path="#.one", body=blob), TaskChange(path="#.two", body=Inline("2")))
+    )
+    assert await system.read(blob) == '"blob"'
+    assert await system.read(Stored("#.one", 6)) == '"blob"'
+    assert await system.read(Stored("#.two", 1)) == "2"
+    await system.publish(changed(3, TaskChange(path="#.one", body=Inline(LARGE))))
+    assert await system.read(Stored("#.one", 6)) == LARGE
+    # The blob is gone, and stands for what the record has now.
+    assert await system.read(blob) == LARGE
+    assert await system.read(blob, min_revision=3) == LARGE
+
+
+async def test_an_item_of_a_list(system: System) -> None:
+    items = await put(system, "#.fan", "items", 1, '[{"a": 1}, 2 ]')
+    await system.publish(created())
+    await system.publish(changed(2, TaskChange(path="#.fan", items=items, count=2)))
+    assert await system.read(Item(items, 0)) == '{"a": 1}'
+    assert await system.read(Item(items, 1)) == "2"
+    with pytest.raises(TaskpathError, match="no item 2"):
+        await system.read(Item(items, 2))
+
+
+FAN = Plan(
+    tasks=(
+        TaskSpec(name="plain", foreach=True),
+        TaskSpec(
+            name="groups",
+            foreach=True,
+            subtasks=(
+                TaskSpec(name="a"),
+                TaskSpec(name='b"', subtasks=(TaskSpec(name="c"), TaskSpec(name="d"))),
+                TaskSpec(name="inner", foreach=True),
+                TaskSpec(name="skipped", condition=True),
+            ),
+        ),
+    )
+)
+
+
+async def test_a_joined_list_has_the_items_in_their_order(system: System) -> None:
+    changes = [TaskChange(path="#.plain", count=12)]
+    bodies: list[Value | None] = [Inline(str(index)) for index in range(12)]
+    bodies[2], bodies[3], bodies[10] = (
+        None,
+        Inline(LARGE),
+        await put(system, "#.plain[10]", "body", 1, '"blob"'),
+    )
+    changes += [TaskChange(path=f"#.plain[{index}]", body=body) for index, body in enumerate(bodies)]
+    await system.publish(created(FAN))
+    await system.publish(changed(2, *changes))
+    joined = Joined("#.plain", "list", 12)
+    assert await system.read(joined) == f'[0,1,null,{LARGE},4,5,6,7,8,9,"blob",11]'
+    assert await system.read(Item(joined, 3)) == LARGE
+    assert await system.read(Item(joined, 2)) == "null"
+    shape = Joined("#", "dict", 2, (("é", joined), ("two", Stored("#.plain[1]", 1))))
+    assert await system.read(shape) == f'{{"é":[0,1,null,{LARGE},4,5,6,7,8,9,"blob",11],"two":1}}'
+    assert await system.read(Joined("#.plain", "list", 0)) == "[]"
+    assert await system.read(Joined("#", "dict", 0)) == "{}"
+
+
+async def test_items_that_are_groups_are_joined_themselves(system: System) -> None:
+    ok, skipped = TaskStatus.OK, TaskStatus.SKIPPED
+    item = "#.groups[0]"
+    await system.publish(created(FAN))
+    await system.publish(
+        changed(
+            2,
+            TaskChange(path="#.groups", count=3),
+            # The body of a group is of its own function; its result is made of its subtasks'.
+            TaskChange(path=item, status=ok, body=Inline('"own"')),
+            TaskChange(path=f"{item}.a", status=ok, body=Inline("1")),
+            TaskChange(path=f'{item}.b"', status=ok),
+            TaskChange(path=f'{item}.b".d', status=ok, body=Inline(LARGE)),
+            TaskChange(path=f"{item}.inner", status=ok, count=2),
+            TaskChange(path=f"{item}.inner[0]", status=ok, body=Inline("3")),
+            TaskChange(path=f"{item}.inner[1]", status=ok, body=Inline("4")),
+            TaskChange(path=f"{item}.skipped", status=skipped, body=Inline('"old"')),
+            TaskChange(path="#.groups[1]", status=ok),
+        )
+    )
+    joined = Joined("#.groups", "list", 3)
+    first = f'{{"a":1,"b\\"":{{"d":{LARGE}}},"inner":[3,4]}}'
+    assert await system.read(joined) == f"[{first},{{}},null]"
+    assert await system.read(Item(joined, 0)) == first
+
+
+async def test_a_value_that_is_not_there(system: System) -> None:
+    with pytest.raises(TaskpathError) as caught:
+        await system.read(Stored("#.one", 1))
+    assert caught.value.code is ErrorCode.UNKNOWN_INSTANCE
+    await system.publish(created())
+    for value in (Stored("#.one", 1), Blob("#.one", "body", 1, 1), Blob("#.one", "nonsense", 1, 1)):
+        with pytest.raises(TaskpathError) as caught:
+            await system.read(value)
+        assert caught.value.code is ErrorCode.CANNOT_FIND_TASK
+    await system.publish(
+        changed(
+            2, TaskChange(path="#.x", body=Stored("#.y", 1)), TaskChange(path="#.y", body=Stored("#.x", 1))
+        )
+    )
+    with pytest.raises(TaskpathError, match="refers to itself"):
+        await system.read(Stored("#.x", 1))
+
+
+async def test_a_value_above_the_limit_is_refused(tmp_path: Path) -> None:
+    system = System(tmp_path)
+    system.service = StorageService(system.bus, system.clock, Settings(data=tmp_path, max_value=2_000))
+    await system.start()
+    try:
+        with pytest.raises(TaskpathError) as caught:
+            await put(system, "#.one", "body", 1, '"' + "é" * 1_000 + '"')
+        assert caught.value.code is ErrorCode.TOO_LARGE
+        half = '"' + "x" * 1_000 + '"'
+        await system.publish(created(FAN))
+        await system.publish(
+            changed(2, *(TaskChange(path=f"#.plain[{i}]", body=Inline(half)) for i in range(2)))
+        )
+        with pytest.raises(TaskpathError) as caught:
+            await system.read(Joined("#.plain", "list", 2))
+        assert caught.value.code is ErrorCode.TOO_LARGE
+    finally:
+        await system.stop()
+
+
+async def test_statuses_reach_the_list(system: System) -> None:
+    await system.publish(created())
+    await system.publish(changed(2, instance=InstanceChange(status=InstanceStatus.DONE)))
+    page = await system.caller.ask(topology.QUERIES, ListInstances(status=InstanceStatus.DONE), InstancesPage)
+    assert [item.id for item in page.items] == ["a"]
+
+
+# -- settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (Settings(records="redis://:hunter2@host/0"), "TASKPATH_RECORDS .*redis://.*SQLite only"),
+        (Settings(index="mysql://root:hunter2@host/db"), "TASKPATH_INDEX .*mysql://.*SQLite only"),
+        (Settings(records="sqlite:///"), "TASKPATH_RECORDS"),
+    ],
+)
+def test_a_store_that_this_version_has_not(settings: Settings, expected: str) -> None:
+    with pytest.raises(SettingsError, match=expected) as caught:
+        StorageService(MemoryBus(), ManualClock(), settings)
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_the_files_are_where_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(records="sqlite:///some/r%20s.sqlite", index=f"sqlite:///{tmp_path}/i.sqlite")
+    service = StorageService(MemoryBus(), ManualClock(), settings)
+    await service.start()
+    await service.stop()
+    assert (tmp_path / "some/r s.sqlite").is_file()
+    assert (tmp_path / "i.sqlite").is_file()
+
+
+async def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    service = StorageService(MemoryBus(), ManualClock(), Settings(data=tmp_path))
+    await service.start()
+    await service.stop()
+    with closing(sqlite3.connect(tmp_path / "records.sqlite")) as file:
+        file.execute("pragma user_version = 99")
+    with pytest.raises(SettingsError, match=r"records\.sqlite has schema version 99"):
+        await StorageService(MemoryBus(), ManualClock(), Settings(data=tmp_path)).start()
+
+
+async def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "records.sqlite")) as file:
+        file.execute("create table mine (a)")
+    with pytest.raises(SettingsError, match="holds something else"):
+        await StorageService(MemoryBus(), ManualClock(), Settings(data=tmp_path)).start()
+    (tmp_path / "text").write_text("no database, but long enough to be looked at " * 100)
+    with pytest.raises(SettingsError, match="is not a file of Taskpath's records"):
+        await StorageService(
+            MemoryBus(), ManualClock(), Settings(records=f"sqlite:///{tmp_path}/text")
+        ).start()
