@@ -1,0 +1,394 @@
+"""The web page, driven in a browser against the real system."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from playwright.async_api import Locator, Page, expect
+
+from tests.browser.proxy import proxy_to
+from tests.browser.workflows import Hand, build
+from tests.support.system import embedded
+
+pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
+
+
+class World:
+    """A running system, the hand on its tasks, and a page."""
+
+    def __init__(self, url: str, page: Page, hand: Hand, http: aiohttp.ClientSession) -> None:
+        self.url = url
+        self.page = page
+        self.hand = hand
+        self._http = http
+
+    async def create(
+        self, workflow: str, data: Any = None, *, execute: bool = True, name: str | None = None
+    ) -> str:
+        body = {"workflow": workflow, "data": data, "execute": execute, "name": name}
+        async with self._http.post(f"{self.url}/api/v1/instances", json=body) as response:
+            answer = await response.json()
+            assert response.status == 201, answer
+            return str(answer["id"])
+
+    async def delete(self, instance: str) -> None:
+        async with self._http.delete(f"{self.url}/api/v1/instances/{instance}") as response:
+            assert response.status == 204
+
+    async def see(self, instance: str, path: str = "") -> None:
+        """Opens the page of an instance."""
+        await self.page.goto(f"{self.url}/i/{instance}{path}")
+
+    async def ended(self, status: str) -> None:
+        await expect(self.page.locator(".instance-page")).to_have_attribute("data-status", status)
+
+    def row(self, path: str) -> Locator:
+        return self.page.locator(f'[role=treeitem][data-path="{path}"]')
+
+    async def has_status(self, path: str, status: str) -> None:
+        await expect(self.row(path)).to_have_attribute("data-status", status)
+
+    def panel(self) -> Locator:
+        return self.page.locator(".panel")
+
+    def button(self, name: str, within: Locator | None = None) -> Locator:
+        return (within or self.page).get_by_role("button", name=name, exact=True)
+
+
+class ResumedWatches:
+    """From which revisions a page asks to go on."""
+
+    def __init__(self, page: Page) -> None:
+        self._asked: list[Any] = []
+        page.on("websocket", lambda socket: socket.on("framesent", self._sent))
+
+    def _sent(self, frame: str | bytes) -> None:
+        packet = json.loads(frame)
+        if packet["type"] == "watchWorkflowInstance":
+            self._asked.append(packet.get("since"))
+
+    def resumed_from(self) -> list[int | None]:
+        """By watch, None where it started from nothing."""
+        return self._asked
+
+
+def forgive(complaints: list[str], text: str) -> None:
+    """Takes out what a test has provoked; it has to be there."""
+    left = [complaint for complaint in complaints if text not in complaint]
+    assert len(left) < len(complaints)
+    complaints[:] = left
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def world(tmp_path: Path, page: Page) -> AsyncIterator[World]:
+    hand = Hand()
+    async with embedded(build(hand), tmp_path, grace=0) as system, aiohttp.ClientSession() as http:
+        yield World(system.url.rstrip("/"), page, hand, http)
+        await page.goto("about:blank")
+
+
+async def test_progress_is_seen_moving(world: World) -> None:
+    await world.see(await world.create("progress"))
+    await world.has_status("#.work", "running")
+    bar = world.row("#.work").get_by_role("progressbar")
+    for part in (1, 2, 3):
+        world.hand.give("work")
+        await expect(bar).to_have_attribute("aria-valuenow", str(part * 25))
+        await expect(world.row("#.work").locator(".says")).to_have_text(f"part {part} of 4")
+    await expect(world.page.locator(".instance-head .counts")).to_contain_text("0 of 2 · 1 running")
+    world.hand.give("work")
+    await world.ended("done")
+    await world.has_status("#.after", "ok")
+    await expect(world.page.locator(".instance-head .counts")).to_contain_text("2 of 2")
+
+
+async def test_time_ticks_while_a_task_runs(world: World) -> None:
+    await world.see(await world.create("progress"))
+    time = world.row("#.work").locator(".time")
+    await expect(time).to_have_text(re.compile(r"^\d\.\d s$"))
+    first = await time.inner_text()
+    await expect(time).not_to_have_text(first)
+
+
+async def test_a_selected_task_shows_its_result_argument_attempts_and_live_log(world: World) -> None:
+    await world.see(await world.create("progress", {"x": 1}))
+    await world.row("#.work").click()
+    assert world.page.url.endswith("#.work")
+    log = world.panel().get_by_role("log")
+    await expect(log.locator("li span")).to_have_text(["starting"])
+    world.hand.give("work", 2)
+    await expect(log.locator("li span")).to_have_text(["starting", "part 1 is done", "part 2 is done"])
+    world.hand.give("work", 2)
+    result = world.panel().locator("section .json")
+    await expect(result).to_contain_text('"answer": 42')
+    await expect(result).to_contain_text("<b>not markup</b>")
+    await world.panel().get_by_text("Argument").click()
+    await expect(world.panel().locator("details[open] .json")).to_have_text(re.compile(r'\{\s*"x": 1\s*\}'))
+    await world.panel().get_by_text("1 attempt").click()
+    await expect(world.panel().locator(".attempts tbody tr")).to_contain_text(["ok"])
+
+
+async def test_a_failed_task_shows_its_error_and_traceback(world: World) -> None:
+    await world.see(await world.create("failing"), "#.both.bad")
+    await expect(world.panel().locator(".error .what")).to_have_text("ValueError: out of paper")
+    await expect(world.panel().locator(".error .traceback")).to_contain_text("out of paper")
+    await expect(world.row("#.both.bad").locator(".says")).to_have_text("ValueError: out of paper")
+    await world.has_status("#.both", "failed")
+    await world.has_status("#.both.good", "ok")
+    await world.has_status("#.last", "inactive")
+    await world.ended("failed")
+
+
+async def test_what_failed_is_run_again(world: World) -> None:
+    await world.see(await world.create("failing", 5))
+    await world.ended("failed")
+    world.hand.broken = False
+    await world.button("Re-run failed").click()
+    await world.ended("done")
+    await world.has_status("#.last", "ok")
+    assert world.hand.ran.count("#.first") == 1
+    assert world.hand.ran.count("#.both.good") == 1
+
+
+async def test_cancel_stops_what_runs(world: World) -> None:
+    await world.see(await world.create("progress"))
+    await world.has_status("#.work", "running")
+    await world.button("Cancel").click()
+    await world.ended("cancelled")
+    await world.has_status("#.work", "cancelled")
+    await world.has_status("#.after", "inactive")
+
+
+async def test_one_task_is_cancelled_by_its_path(world: World) -> None:
+    await world.see(await world.create("progress"), "#.work")
+    await world.button("Cancel", world.panel()).click()
+    await world.has_status("#.work", "cancelled")
+
+
+async def test_a_path_is_run_and_what_follows_is_stale(world: World) -> None:
+    await world.see(await world.create("chain", 1), "#.two")
+    await world.ended("done")
+    await world.button("Run", world.panel()).click()
+    await expect(world.row("#.three").locator(".stale")).to_be_visible()
+    assert world.hand.ran == ["#.one", "#.two", "#.three", "#.two"]
+    await world.button("Re-run stale").click()
+    await expect(world.row("#.three").locator(".stale")).to_be_hidden()
+    assert world.hand.ran[4:] == ["#.three"]
+
+
+async def test_what_cannot_start_is_explained_and_offered_another_way(world: World) -> None:
+    await world.see(await world.create("chain", 1, execute=False), "#.three")
+    await world.button("Run", world.panel()).click()
+    notice = world.page.get_by_role("alert").filter(has_text="#.one")
+    await expect(notice).to_be_visible()
+    await world.button("Run what is missing first", notice).click()
+    await world.ended("done")
+    assert world.hand.ran == ["#.one", "#.two", "#.three"]
+
+
+async def test_a_waiting_retry_says_which_and_when(world: World) -> None:
+    await world.see(await world.create("retrying"))
+    await expect(world.row("#.flaky").locator(".says")).to_have_text(
+        re.compile(r"^try 2 of 3, next in \d+ min \d\d s$")
+    )
+
+
+async def test_a_deep_link_opens_an_item_and_reload_shows_the_same(world: World) -> None:
+    world.hand.broken = False
+    instance = await world.create("fan", {"count": 300})
+    await world.see(instance, "#.each[217]")
+    for _ in range(2):
+        await expect(world.panel().locator("section .json")).to_contain_text('"n": 217')
+        await expect(world.row("#.each[217]")).to_have_attribute("aria-selected", "true")
+        await expect(world.row("#.each[217]")).to_be_in_viewport()
+        await expect(world.page.locator(".pager .label")).to_have_text("201–250 of 300")
+        await world.ended("done")
+        await world.page.reload()
+
+
+async def test_ten_thousand_items_are_shown_by_pages_and_by_status(world: World) -> None:
+    await world.see(await world.create("fan", {"count": 10_000}))
+    await world.ended("failed")
+    await expect(world.row("#.each").locator(".says")).to_have_text("10,000 of 10,000 · 100 failed")
+    await world.row("#.each").locator(".toggle").click()
+    await world.has_status("#.each[0]", "ok")
+    assert await world.page.get_by_role("treeitem").count() == 53
+    await world.button("Next items").click()
+    await world.has_status("#.each[99]", "ok")
+    await world.button("failed 100").click()
+    await expect(world.page.locator(".pager .label")).to_have_text("1–50 of 100")
+    await world.has_status("#.each[4907]", "failed")
+    assert await world.page.get_by_role("treeitem").count() == 53
+
+
+async def test_the_keyboard_walks_the_tree(world: World) -> None:
+    await world.see(await world.create("failing"))
+    await world.ended("failed")
+    await world.row("#.first").focus()
+    press = world.page.keyboard.press
+    await press("ArrowDown")
+    await expect(world.row("#.both")).to_be_focused()
+    await press("ArrowLeft")
+    await expect(world.row("#.both.bad")).to_have_count(0)
+    await press("ArrowRight")
+    await press("ArrowRight")
+    await expect(world.row("#.both.bad")).to_be_focused()
+    await press("Enter")
+    await expect(world.row("#.both.bad")).to_have_attribute("aria-selected", "true")
+    await expect(world.panel().locator("h2")).to_have_text("bad")
+    await press("End")
+    await expect(world.row("#.last")).to_be_focused()
+    await press("Home")
+    await expect(world.row("#.first")).to_be_focused()
+
+
+async def test_a_workflow_is_started_with_data(world: World, complaints: list[str]) -> None:
+    await world.page.goto(world.url)
+    await world.button("Start a workflow").click()
+    await world.page.get_by_label("Workflow", exact=True).nth(1).select_option("typed")
+    data = world.page.get_by_label("Data")
+    await expect(data).to_have_value(re.compile(r'"count": 3'))
+    await data.fill('{"title": ')
+    await expect(world.page.locator(".form-error")).to_contain_text("The data is not JSON")
+    await world.button("Start").click()
+    await expect(data).to_be_focused()
+    await data.fill('{"title": "x", "count": "many"}')
+    await world.button("Start").click()
+    await expect(world.page.locator(".form-error")).to_contain_text("count")
+    forgive(complaints, "422")
+    await data.fill('{"title": "x", "count": 2}')
+    await world.page.get_by_label("Name optional").fill("my album")
+    await world.button("Start").click()
+    await world.ended("done")
+    await expect(world.page.locator("h1")).to_have_text("my album")
+    await expect(world.page.locator(".overview")).to_contain_text('"count": 2')
+
+
+async def test_the_list_is_live_and_filtered(world: World) -> None:
+    done = await world.create("chain", 1, name="holiday 1")
+    await world.page.goto(world.url)
+    rows = world.page.locator(".instance-row .name")
+    await expect(rows).to_have_text(["holiday 1"])
+    moving = await world.create("progress", name="holiday 2")
+    await expect(rows).to_have_text(["holiday 2", "holiday 1"])
+    first = world.page.locator(".instances li").first
+    await expect(first).to_have_attribute("data-status", "working")
+    world.hand.give("work", 4)
+    await expect(first).to_have_attribute("data-status", "done")
+    await world.page.get_by_label("Name begins with").fill("holiday 1")
+    await expect(rows).to_have_text(["holiday 1"])
+    await world.page.get_by_label("Name begins with").fill("")
+    await world.page.get_by_label("Workflow", exact=True).first.select_option("progress")
+    await expect(rows).to_have_text(["holiday 2"])
+    await world.page.reload()
+    await expect(rows).to_have_text(["holiday 2"])
+    await world.button("failed").click()
+    await expect(world.page.locator(".empty")).to_have_text("No instance is like that.")
+    await world.page.goto(world.url)
+    await world.delete(moving)
+    await expect(rows).to_have_text(["holiday 1"])
+    await world.page.locator(".instance-row").click()
+    await world.ended("done")
+    assert world.page.url == f"{world.url}/i/{done}"
+    await world.page.go_back()
+    await expect(rows).to_have_text(["holiday 1"])
+
+
+async def test_more_than_a_page_of_instances(world: World) -> None:
+    for number in range(55):
+        await world.create("chain", 1, execute=False, name=f"n{number}")
+    await world.page.goto(world.url)
+    rows = world.page.locator(".instance-row")
+    await expect(rows).to_have_count(50)
+    await world.button("More").click()
+    await expect(rows).to_have_count(55)
+    await expect(world.button("More")).to_be_hidden()
+    await expect(rows.last).to_contain_text("n0")
+
+
+async def test_an_instance_is_deleted_after_a_question(world: World) -> None:
+    await world.see(await world.create("chain", 1, name="old"))
+    await world.ended("done")
+    await world.button("Delete the instance").click()
+    await world.button("Keep it").click()
+    await world.button("Delete the instance").click()
+    await world.button("Delete", world.page.get_by_role("dialog")).click()
+    await expect(world.page.locator(".empty")).to_have_text("Nothing here yet: start a workflow.")
+    assert world.page.url == f"{world.url}/"
+
+
+async def test_a_large_result_is_a_link_and_a_long_one_is_cut(world: World) -> None:
+    await world.see(await world.create("large"), "#.big")
+    await world.ended("done")
+    link = world.panel().get_by_role("link", name="Open it")
+    await expect(world.panel().locator(".large")).to_contain_text("2.0 MiB")
+    address = await link.get_attribute("href")
+    assert address is not None
+    response = await world.page.request.get(world.url + address)
+    assert len(await response.text()) == 2 * 1024 * 1024 + 2
+    await world.row("#.long").click()
+    await world.page.get_by_role("button", name="Show all").click()
+    await expect(world.panel().locator(".json")).to_contain_text("19999")
+
+
+async def test_an_instance_that_is_not_there(world: World, complaints: list[str]) -> None:
+    await world.see("nothing")
+    await expect(world.page.locator(".empty")).to_contain_text("nothing")
+    forgive(complaints, "404")
+
+
+async def test_a_lost_connection_is_said_and_made_up_for(world: World, complaints: list[str]) -> None:
+    instance = await world.create("progress")
+    connection = world.page.locator(".connection")
+    log = world.page.get_by_role("log").locator("li span")
+    async with proxy_to(world.url) as proxy:
+        watched = ResumedWatches(world.page)
+        await world.page.goto(f"{proxy.url}/i/{instance}#.work")
+        world.hand.give("work")
+        await expect(log).to_have_text(["starting", "part 1 is done"])
+        proxy.refusing = True
+        proxy.cut()
+        await expect(connection).to_have_attribute("data-state", "waiting")
+        await expect(connection).to_contain_text("Offline")
+        world.hand.give("work", 3)
+        proxy.refusing = False
+        await world.button("Try now").click()
+        await world.ended("done")
+        await expect(connection).to_have_attribute("data-state", "open")
+        await expect(log).to_have_text(["starting", *(f"part {part} is done" for part in (1, 2, 3))])
+        assert watched.resumed_from()[-1] is not None
+    # Whether it was refused once in between is a matter of time.
+    complaints[:] = [text for text in complaints if "WebSocket connection" not in text]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_it_fits_a_phone_and_both_schemes(world: World, scheme: str) -> None:
+    await world.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    await world.page.set_viewport_size({"width": 360, "height": 740})
+    await world.see(await world.create("failing"), "#.both.bad")
+    await expect(world.panel().locator(".error .what")).to_be_in_viewport()
+    fits = "() => document.documentElement.scrollWidth <= innerWidth"
+    assert await world.page.evaluate(fits)
+    await world.button("Close", world.panel()).click()
+    await expect(world.row("#.last")).to_be_in_viewport()
+    assert await world.page.evaluate(fits)
+    ground = await world.page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", ground))) < 200) == (scheme == "dark")
+    await world.page.goto(world.url)
+    await expect(world.page.locator(".instance-row")).to_have_count(1)
+    assert await world.page.evaluate(fits)
+
+
+async def test_the_page_allows_nothing_from_elsewhere(world: World) -> None:
+    response = await world.page.goto(world.url)
+    assert response is not None
+    policy = (await response.all_headers())["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
