@@ -144,6 +144,7 @@ class GatewayService(Service):
                 web.get("/metrics", health.metrics),
                 web.get("/ws", self._sockets.serve),
                 web.get("/", pages.index),
+                web.get("/i/{instance:[^/]+}", pages.index),
                 web.get("/{file:[^?]+}", pages.file),
             ]
         )
