@@ -1,7 +1,7 @@
-"""The embedded system, end to end: no-op tasks through gateway, scheduler, executor and storage in one process.
+"""The embedded system, end to end: no-op tasks through all four services in one process.
 
-Every change is committed to SQLite before what follows from it is let out. The load comes from the same process, over
-HTTP and the WebSocket, so that two cores carry everything.
+Every change is committed to SQLite before what follows from it is let out. The load comes from the same
+process, over HTTP and the WebSocket, so that two cores carry everything.
 
 * fan-out: a foreach of n no-op items between two tasks; tasks/s from create to the ``done`` packet.
 * chains: 50 instances of 20 tasks in sequence at once.
@@ -156,9 +156,7 @@ async def main(quick: bool) -> None:
     sizes = [200, 2_000, 10_000] if quick else [200, 2_000, 10_000, 100_000]
     rates = await fan_out(sizes, 1 if quick else 3)
     cost = rates[2_000] / rates[sizes[-1]]
-    table(
-        "cost per task, relative to 2,000 items", ["items", "ratio"], [[f"{sizes[-1]:,}", f"{cost:.2f}"]]
-    )
+    table("cost per task, relative to 2,000 items", ["items", "ratio"], [[f"{sizes[-1]:,}", f"{cost:.2f}"]])
     await chains(1 if quick else 5)
     await one_chain(1 if quick else 5)
     await latency(100 if quick else 1_000)
@@ -166,7 +164,7 @@ async def main(quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller and fewer runs")
     parser.add_argument("--uvloop", action="store_true", help="on uvloop, as `taskpath up` runs")
     arguments = parser.parse_args()

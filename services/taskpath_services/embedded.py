@@ -54,7 +54,7 @@ class Embedded(Service):
 
     async def on_start(self) -> None:
         """Locks the data folder and starts the services: those first whose answers the others need."""
-        self._lock()
+        self._lock_folder()
         await self._bus.start()
         for service in (self._storage, self._gateway, self._executor, self._scheduler):
             await service.start()
@@ -65,7 +65,7 @@ class Embedded(Service):
         for service in (self._gateway, self._executor, self._scheduler, self._storage):
             await service.stop()
         await self._bus.stop()
-        self._unlock()
+        self._unlock_folder()
 
     async def __aenter__(self) -> Embedded:
         await self.start()
@@ -76,7 +76,7 @@ class Embedded(Service):
     ) -> None:
         await self.stop()
 
-    def _lock(self) -> None:
+    def _lock_folder(self) -> None:
         folder = self.settings.data
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / "lock").open("a+")
@@ -95,7 +95,7 @@ class Embedded(Service):
         file.flush()
         self._lock_file = file
 
-    def _unlock(self) -> None:
+    def _unlock_folder(self) -> None:
         if self._lock_file is not None:
             self._lock_file.close()
             self._lock_file = None

@@ -96,8 +96,10 @@ async def test_a_failure_stops_what_follows_and_spares_what_is_parallel(world: W
         "#.never": "inactive",
     }
     error = done.statuses["#.both.bad"].error
+    assert error is not None
     assert (error.code, error.type, error.message) == ("EXECUTION_FAILED", "ValueError", "out of paper")
     task = await world.client.task(done.id, "#.both.bad")
+    assert task.error is not None
     assert "out of paper" in (task.error.traceback or "")
 
 

@@ -36,7 +36,7 @@ class Creation:
 def expansion(creation: Creation, partition: int, epoch: int) -> tuple[str, ExpandPlan]:
     """What is asked of an executor: mailbox and message."""
     command = creation.command
-    return topology.executor_mailbox(command.queue), ExpandPlan(
+    return topology.generator_mailbox(command.queue), ExpandPlan(
         id=command.id,
         partition=partition,
         epoch=epoch,
