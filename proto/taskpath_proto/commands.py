@@ -83,11 +83,14 @@ class UpdateInstance(msgspec.Struct, tag="UpdateInstance", frozen=True, rename="
 class SetContextUpdaters(
     msgspec.Struct, tag="SetContextUpdaters", frozen=True, rename="camel", omit_defaults=True
 ):
-    """Replaces what a task's ``update_context`` left: a JSON list of updaters. What follows becomes stale."""
+    """Replaces what a task's ``update_context`` left: a JSON list of updaters. What follows becomes stale.
+    Keys as in an execute."""
 
     id: str
     path: str
     updaters: Value
+    key: str | None = None
+    digest: str | None = None
 
 
 class Delete(msgspec.Struct, tag="Delete", frozen=True, rename="camel", omit_defaults=True):

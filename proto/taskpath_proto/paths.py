@@ -96,7 +96,7 @@ class Pattern:
     def __init__(self, text: str) -> None:
         self.text = text
         self.steps: tuple[str, ...] = tuple(_tokens(text, "pattern"))
-        self._regex = re.compile("#" + "".join(map(_step_regex, self.steps)))
+        self._regex = re.compile("#" + _regex(self.steps))
 
     @property
     def is_path(self) -> bool:
@@ -129,14 +129,32 @@ class Pattern:
         return f"Pattern({self.text!r})"
 
 
+_ANY_DEPTH: Final = r"(?:\.[^.\[\]]+(?![^.\[])|\[\d+\])+"
+
+
+def _regex(steps: tuple[str, ...]) -> str:
+    """The pattern as a regular expression that takes no longer for many ``**``.
+
+    Of several ``**`` all but the last may take as little as will do, for those after them can take the rest:
+    so what stands between two of them is looked for once, and never again (an atomic group).
+    """
+    blocks: list[str] = [""]
+    for step in steps:
+        if step == "**":
+            blocks.append("")
+        else:
+            blocks[-1] += _step_regex(step)
+    first, *others = blocks
+    inner = "".join(f"(?>{_ANY_DEPTH}?{block})" for block in others[:-1])
+    return first + inner + (_ANY_DEPTH + others[-1] if others else "")
+
+
 def _step_regex(step: str) -> str:
-    if step == "**":
-        return r"(?:\.[^.\[\]]+|\[\d+\])+"
     if step == "*":
-        return r"\.[^.\[\]]+"
+        return r"\.[^.\[\]]+(?![^.\[])"
     if step == "[*]":
         return r"\[\d+\]"
-    return re.escape(step) if step.startswith("[") else re.escape("." + step)
+    return re.escape(step) if step.startswith("[") else re.escape("." + step) + r"(?![^.\[])"
 
 
 def _tokens(text: str, what: str) -> list[str]:

@@ -90,7 +90,9 @@ def _visit(
     own = record.own
     if own is not None and not foreach:
         count += int(is_stale(threshold, own in _FINISHED, record.bound))
-    inner = after(threshold, own in _DONE, record.own_left) if own is not None else threshold
+    # A function that has never run has no status in the record.
+    has_own = own is not None or foreach or spec.run or (spec.condition and not path.endswith("]"))
+    inner = after(threshold, own in _DONE, record.own_left) if has_own else threshold
     if foreach:
         shown = items.get(path)
         if shown is None:

@@ -244,8 +244,8 @@ def test_what_a_rerun_makes_stale_is_sent() -> None:
     mirrored = mirror(
         TaskRecord(path="#.list", status=OK, bound=1, left=2, revision=8),
         TaskRecord(path="#.resize", status=OK, bound=3, left=4, own=OK, own_left=4, count=0, revision=9),
-        TaskRecord(path="#.zip", status=OK, bound=5, left=6, revision=9),
-        TaskRecord(path="#.zip.a", status=OK, bound=5, left=6, revision=9),
+        TaskRecord(path="#.zip", status=OK, bound=5, left=9, own=OK, own_left=6, revision=9),
+        TaskRecord(path="#.zip.a", status=OK, bound=7, left=8, revision=9),
     )
     reader = whole(mirrored, Lens(None))
     assert not any(state["stale"] for state in reader.statuses.values())

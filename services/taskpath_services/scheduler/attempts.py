@@ -12,8 +12,9 @@ from taskpath_proto.work import OrderKind, TaskFinished, TaskProgressed, TaskSta
 from taskpath_services.scheduler.effects import Timer, TimerKind
 from taskpath_services.scheduler.frames import Stage, Work
 from taskpath_services.scheduler.instance import Instance
-from taskpath_services.scheduler.node import Node
-from taskpath_services.scheduler.orders import file_attempt, mark, offer, own_status, queue_of
+from taskpath_services.scheduler.node import Node, leave_updaters
+from taskpath_services.scheduler.orders import file_attempt, mark, offer, own_status, queue_of, take_number
+from taskpath_services.scheduler.outdating import disturb
 from taskpath_services.scheduler.statuses import CANCELLED, FAILED, OK, QUEUED, RUNNING, SKIPPED
 from taskpath_services.scheduler.walk import settled
 
@@ -45,7 +46,7 @@ def started(instance: Instance, report: TaskStarted) -> None:
     node.execution_time, node.executor = report.execution_time, report.executor
     change = instance.change(node)
     change.execution_time, change.executor = report.execution_time, report.executor
-    if node.spec.timeout is not None:
+    if node.spec.timeout is not None and work.kind is OrderKind.TASK:
         due = report.execution_time + round(node.spec.timeout * 1000) + TIMEOUT_GRACE_MS
         instance.effects.timers.append(Timer(due, instance.id, TimerKind.TIMEOUT, node.path, report.command))
 
@@ -86,32 +87,25 @@ def _succeeded(instance: Instance, work: Work, report: TaskFinished) -> None:
     if work.kind is OrderKind.FOREACH:
         inside = node.inside
         inside.items = change.items = report.result or NULL
-        instance.removed.extend(instance.tree.resize(node, report.count or 0))
-        change.count = report.count or 0
+        instance.resize(node, report.count or 0)
         inside.own_left = change.own_left = instance.next()
+        disturb(instance, work.frame.run, node, inside.own_left)
     elif work.kind is OrderKind.TASK:
         result: Value = report.result or NULL
         instance.keep(node, result, report.command)
         change.body = result
         if report.updaters is not None or node.updaters is not None:
-            _leave_updaters(node, report.updaters)
+            leave_updaters(node, report.updaters)
             change.updaters = report.updaters
+        left = instance.next()
         if node.group is None:
-            node.left = change.left = instance.next()
+            node.left = change.left = left
         else:
-            node.inside.own_left = change.own_left = instance.next()
+            node.inside.own_left = change.own_left = left
+        disturb(instance, work.frame.run, node, left)
     _forget_retry(instance, node)
     mark(instance, node, OK)
     settled(instance, work)
-
-
-def _leave_updaters(node: Node, updaters: Value | None) -> None:
-    difference = (updaters is not None) - (node.updaters is not None)
-    node.updaters = updaters
-    above = node.parent
-    while above is not None and difference:
-        above.inside.updated += difference
-        above = above.parent
 
 
 def _skipped(instance: Instance, work: Work) -> None:
@@ -124,10 +118,11 @@ def _skipped(instance: Instance, work: Work) -> None:
         change.attempt = node.attempt
         node.result = change.body = None
         if node.updaters is not None:
-            _leave_updaters(node, None)
+            leave_updaters(node, None)
             change.updaters = None
     if node.group is None:
         node.left = change.left = instance.next()
+        disturb(instance, work.frame.run, node, node.left)
     _forget_retry(instance, node)
     mark(instance, node, SKIPPED)
     settled(instance, work)
@@ -144,6 +139,7 @@ def _failed(instance: Instance, work: Work, error: ErrorInfo, *, retryable: bool
         return
     if node.result is not None:
         node.result = change.body = None
+    _forget_retry(instance, node)
     mark(instance, node, FAILED)
     settled(instance, work)
 
@@ -154,6 +150,7 @@ def _retry(instance: Instance, work: Work, retry: RetrySpec) -> None:
     error = instance.change(node).error
     file_attempt(instance, node, AttemptStatus.FAILED)
     mark(instance, node, QUEUED)
+    take_number(instance, node)
     work.stage = Stage.RETRYING
     work.condition = False
     state = RetryState(try_=work.tries + 1, attempts=retry.attempts, next_at=due)

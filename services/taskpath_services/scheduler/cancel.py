@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
+from taskpath_proto import paths
 from taskpath_proto.paths import Pattern
-from taskpath_proto.records import Mode
 from taskpath_services.scheduler.attempts import stop
+from taskpath_services.scheduler.execute import named
 from taskpath_services.scheduler.frames import Frame, Stage, Work
 from taskpath_services.scheduler.instance import Instance
-from taskpath_services.scheduler.selection import resolve
+from taskpath_services.scheduler.node import Kind
 
 
 def cancel(instance: Instance, path: str) -> None:
@@ -16,15 +19,20 @@ def cancel(instance: Instance, path: str) -> None:
     Raises:
         TaskpathError: INVALID_PATH, or CANNOT_FIND_TASK.
     """
-    resolve(instance.tree, path, Mode.ALL)
     pattern = Pattern(path)
+    named(instance.tree, pattern)
     for run in list(instance.runs.values()):
         if run.root is not None:
             _cancel(instance, run.root, pattern, pattern.covers(run.root.node.path))
 
 
 def _cancel(instance: Instance, frame: Frame, pattern: Pattern, whole: bool) -> None:
+    if not whole and frame.node.kind is Kind.FOREACH:
+        # What stands for an item that there will never be stands for every item.
+        whole = pattern.covers(paths.item(frame.node.path, len(frame.node.inside.children)))
     frame.cancelled = frame.cancelled or whole
+    if frame.cancelled and frame.cursor < len(frame.keys):
+        _remember(instance, frame)
     for node, below in list(frame.active.items()):
         if not whole and not pattern.covers(node.path) and isinstance(below, Work):
             continue
@@ -34,6 +42,14 @@ def _cancel(instance: Instance, frame: Frame, pattern: Pattern, whole: bool) -> 
             _cancel(instance, below, pattern, whole or pattern.covers(node.path))
     if whole and not frame.active:
         instance.agenda.append(frame)
+
+
+def _remember(instance: Instance, frame: Frame) -> None:
+    """Notes with the run that a foreach starts no more items: nothing in records would tell a new owner."""
+    record, path = frame.run.record, frame.node.path
+    if path not in record.cancelled:
+        frame.run.record = replace(record, cancelled=(*record.cancelled, path))
+        instance.runs_changed = True
 
 
 def abandon(instance: Instance) -> None:

@@ -9,6 +9,7 @@ from taskpath_proto.commands import Accepted
 from taskpath_proto.events import InstanceChanged, InstanceDeleted
 from taskpath_proto.records import InstanceChange, InstanceProgress, InstanceStatus, Rollup
 from taskpath_proto.work import CancelAttempts, Layer, Order, RunTasks
+from taskpath_services.scheduler import handlers
 from taskpath_services.scheduler.effects import Effects, Outcome
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.node import Kind, Node
@@ -19,28 +20,74 @@ PARCEL: Final = 32
 
 
 def conclude(instance: Instance, outcome: Outcome) -> None:
-    """Ends a batch for an instance: its event, and its effects, go into the outcome."""
-    base = instance.revision
+    """Ends a batch for an instance: its events, and its effects, go into the outcome."""
+    if not instance.deleted:
+        _note_change(instance, outcome)
+        if _let_go(instance):
+            _note_change(instance, outcome)
     if instance.deleted:
         instance.revision += 1
-        identity = instance.identity
-        outcome.events.append(
-            InstanceDeleted(instance.id, identity.partition, instance.epoch, instance.revision)
-        )
-    elif instance.touched or instance.runs_changed or instance.changed or instance.removed:
-        instance.revision += 1
-        outcome.events.append(_event(instance, base))
+        outcome.events.append(_deleted(instance))
     effects = instance.effects
-    for call, created in effects.answers:
-        outcome.answers.append((call, Accepted(instance.id, instance.revision, created)))
+    for call, created, revision in effects.answers:
+        shown = instance.revision if revision is None else revision
+        outcome.answers.append((call, Accepted(instance.id, shown, created)))
     for call, error in effects.errors:
         outcome.answers.append((call, error))
     if effects.orders:
         _orders(instance, effects, outcome)
+    outcome.commands.extend(effects.handlers)
     if effects.cancelled:
         outcome.cancellations.append(CancelAttempts(instance.id, instance.epoch, tuple(effects.cancelled)))
     outcome.timers.extend(effects.timers)
     instance.effects = Effects()
+
+
+def _note_change(instance: Instance, outcome: Outcome) -> None:
+    if _has_changed(instance):
+        base = instance.revision
+        instance.revision += 1
+        outcome.events.append(_event(instance, base))
+
+
+def _has_changed(instance: Instance) -> bool:
+    return bool(
+        instance.touched
+        or instance.removed
+        or instance.runs_changed
+        or instance.changed
+        or instance.handlers_changed
+        or instance.commands_changed
+    )
+
+
+def _let_go(instance: Instance) -> bool:
+    """An instance whose handlers are over goes if it is to be deleted, or is ephemeral and has ended.
+
+    Returns:
+        Whether it stays until its handler of deletions is over, which is a change of its own.
+    """
+    if instance.runs or instance.handlers:
+        return False
+    if instance.deleting:
+        instance.deleted = True
+    elif instance.identity.ephemeral and instance.status.ended:
+        instance.deleting = instance.changed = handlers.deleting(instance)
+        instance.deleted = not instance.deleting
+    return instance.deleting and not instance.deleted
+
+
+def _deleted(instance: Instance) -> InstanceDeleted:
+    identity = instance.identity
+    ended = identity.ephemeral and instance.status.ended
+    return InstanceDeleted(
+        id=instance.id,
+        partition=identity.partition,
+        epoch=instance.epoch,
+        revision=instance.revision,
+        realm=identity.realm,
+        status=instance.status if ended else None,
+    )
 
 
 def _event(instance: Instance, base: int) -> InstanceChanged:
@@ -54,7 +101,6 @@ def _event(instance: Instance, base: int) -> InstanceChanged:
                     sorted((bound, count) for bound, count in inside.bounds.items() if count)
                 )
     noted = instance.noted
-    noted.counter = instance.counter
     noted.updated_at = instance.now
     if instance.runs_changed:
         noted.runs = tuple(run.record for run in instance.runs.values())
@@ -64,11 +110,20 @@ def _event(instance: Instance, base: int) -> InstanceChanged:
         finished_at = instance.now if status.ended else None
         if instance.finished_at != finished_at:
             instance.finished_at = noted.finished_at = finished_at
+        if status.ended and not instance.deleting:
+            handlers.ended(instance, status)
+    if instance.handlers_changed:
+        noted.handlers = tuple(instance.handlers.values())
+    if instance.commands_changed:
+        noted.commands = tuple(instance.commands.values())
+    if instance.deleting:
+        noted.deleting = True
     if instance.runs_changed:
         noted.started_at = instance.started_at
     progress = _progress(instance.tree.root, status)
     if progress != instance.progress:
         instance.progress = noted.progress = progress
+    noted.counter = instance.counter
     event = InstanceChanged(
         id=instance.id,
         partition=instance.identity.partition,
@@ -83,6 +138,7 @@ def _event(instance: Instance, base: int) -> InstanceChanged:
     instance.removed = []
     instance.noted = InstanceChange()
     instance.runs_changed = instance.changed = False
+    instance.handlers_changed = instance.commands_changed = False
     return event
 
 
@@ -119,8 +175,7 @@ def _fraction(root: Node) -> float:
     if not children:
         return 0.0
     if len(children) > 100:
-        rollup = root.inside.rollup
-        return (rollup[OK] + rollup[SKIPPED]) / max(1, sum(rollup))
+        return _unfinished(root)
     parts = 0.0
     for child in children:
         if child is None:
@@ -128,9 +183,14 @@ def _fraction(root: Node) -> float:
         if child.status == OK or child.status == SKIPPED:
             parts += 1
         elif child.group is not None:
-            rollup = child.group.rollup
-            parts += (rollup[OK] + rollup[SKIPPED]) / max(1, sum(rollup))
+            parts += _unfinished(child)
     return parts / len(children)
+
+
+def _unfinished(node: Node) -> float:
+    """How far a group is that is not done, even if all tasks below it are: its own function may run again."""
+    rollup = node.inside.rollup
+    return min(0.99, (rollup[OK] + rollup[SKIPPED]) / max(1, sum(rollup)))
 
 
 def _orders(instance: Instance, effects: Effects, outcome: Outcome) -> None:

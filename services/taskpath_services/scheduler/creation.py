@@ -9,7 +9,7 @@ from __future__ import annotations
 from taskpath_proto import paths, topology
 from taskpath_proto.calls import Call
 from taskpath_proto.commands import CreateInstance, Execute
-from taskpath_proto.plan import Plan
+from taskpath_proto.plan import Plan, TaskSpec
 from taskpath_proto.records import InstanceChange
 from taskpath_proto.work import ExpandPlan
 from taskpath_services.scheduler.execute import execute
@@ -44,6 +44,30 @@ def expansion(creation: Creation, partition: int, epoch: int) -> tuple[str, Expa
         realm=command.realm,
         workflow=command.workflow,
         data=command.data,
+    )
+
+
+def names_queues(tasks: tuple[TaskSpec, ...]) -> bool:
+    """Whether any task names a queue of its own."""
+    return any(task.queue is not None or names_queues(task.subtasks or ()) for task in tasks)
+
+
+def acquaintance(instance: Instance) -> tuple[str, ExpandPlan]:
+    """Makes an executor that serves every queue acquainted with those of a restored instance: mailbox and
+    message.
+
+    Such an executor learns of the queues that tasks name from the trees that it makes. The plan that it sends
+    back is nobody's: no creation has the number 0.
+    """
+    identity = instance.identity
+    return topology.generator_mailbox(identity.plan.queue), ExpandPlan(
+        id=identity.id,
+        partition=identity.partition,
+        epoch=instance.epoch,
+        command=0,
+        realm=identity.realm,
+        workflow=identity.workflow,
+        data=identity.data,
     )
 
 
@@ -82,5 +106,5 @@ def create(creation: Creation, plan: Plan, partition: int, epoch: int, now: int)
     if command.execute:
         execute(instance, Execute(id=command.id, path=paths.ROOT, argument=command.argument))
     for number, call in enumerate(creation.calls):
-        instance.effects.answers.append((call, number == 0))
+        instance.effects.answers.append((call, number == 0, None))
     return instance

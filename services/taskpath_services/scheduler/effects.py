@@ -9,7 +9,7 @@ import msgspec
 from taskpath_proto.calls import Call, Response
 from taskpath_proto.errors import TaskpathError
 from taskpath_proto.events import InstanceChanged, InstanceDeleted
-from taskpath_proto.work import CancelAttempts, ExpandPlan, Layer, Order, RunTasks
+from taskpath_proto.work import CancelAttempts, ExpandPlan, Layer, Order, RunHandler, RunTasks
 
 
 class TimerKind(Enum):
@@ -18,6 +18,7 @@ class TimerKind(Enum):
     RETRY = "retry"
     TIMEOUT = "timeout"
     EXPANSION = "expansion"
+    HANDLER = "handler"
 
 
 class Timer(msgspec.Struct, frozen=True, order=False):
@@ -50,14 +51,14 @@ class PendingOrder(msgspec.Struct, frozen=True, gc=False):
 class Effects:
     """What the decisions of one batch about one instance want done."""
 
-    __slots__ = ("answers", "cancelled", "errors", "expansions", "orders", "timers")
+    __slots__ = ("answers", "cancelled", "errors", "handlers", "orders", "timers")
 
     def __init__(self) -> None:
         self.orders: list[PendingOrder] = []
         self.cancelled: list[int] = []
-        self.expansions: list[tuple[str, ExpandPlan]] = []
+        self.handlers: list[tuple[str, RunHandler]] = []
         self.timers: list[Timer] = []
-        self.answers: list[tuple[Call, bool]] = []
+        self.answers: list[tuple[Call, bool, int | None]] = []
         self.errors: list[tuple[Call, TaskpathError]] = []
 
 
@@ -75,7 +76,7 @@ class Outcome:
     __slots__ = ("answers", "cancellations", "commands", "events", "timers")
 
     def __init__(self) -> None:
-        self.commands: list[tuple[str, RunTasks | ExpandPlan]] = []
+        self.commands: list[tuple[str, RunTasks | ExpandPlan | RunHandler]] = []
         self.cancellations: list[CancelAttempts] = []
         self.events: list[InstanceChanged | InstanceDeleted] = []
         self.answers: list[tuple[Call, Response | TaskpathError]] = []

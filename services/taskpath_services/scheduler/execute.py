@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from taskpath.staleness import after
 from taskpath_proto.commands import Execute
 from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.paths import Pattern
 from taskpath_proto.records import Mode, RunRecord, Upstream
 from taskpath_services.scheduler.frames import Run
 from taskpath_services.scheduler.instance import Instance
-from taskpath_services.scheduler.node import Kind, Node, Tree
-from taskpath_services.scheduler.selection import WHOLE, Pick, Take, child_of, overlap, resolve
-from taskpath_services.scheduler.statuses import is_done
+from taskpath_services.scheduler.node import Tree
+from taskpath_services.scheduler.readiness import first_unready
+from taskpath_services.scheduler.selection import Around, Pick, Take, existing, overlap, resolve, widened
 from taskpath_services.scheduler.walk import begin
+
+_TAKES = {Mode.ALL: Take.ALL, Mode.STALE: Take.STALE, Mode.FAILED: Take.FAILED}
 
 
 def execute(instance: Instance, command: Execute) -> None:
@@ -28,17 +29,17 @@ def execute(instance: Instance, command: Execute) -> None:
             f"An argument cannot be given to {command.path}: each item of a foreach receives its own.",
             path=command.path,
         )
-    pick = picked(instance.tree, command.path, command.mode, command.upstream)
+    tree = instance.tree
+    there, upstream = _covered(tree, pattern, command)
+    pick = _widened(tree, there, command.mode, upstream)
     for run in instance.runs.values():
-        busy = overlap(run.pick, pick, instance.tree.root)
+        busy = overlap(tree, run.pick, pick)
         if busy is not None:
             raise TaskpathError(
-                ErrorCode.ALREADY_RUNNING,
-                f"{busy.path} is part of an execute that is not over.",
-                path=busy.path,
+                ErrorCode.ALREADY_RUNNING, f"{busy} is part of an execute that is not over.", path=busy
             )
-    if command.upstream is Upstream.REQUIRE:
-        unready = first_unready(instance.tree.root, pick, 0)
+    if upstream is Upstream.REQUIRE:
+        unready = first_unready(tree, there)
         if unready is not None:
             raise TaskpathError(
                 ErrorCode.CANNOT_START_TASK,
@@ -49,7 +50,7 @@ def execute(instance: Instance, command: Execute) -> None:
         number=instance.next(),
         path=command.path,
         mode=command.mode,
-        upstream=command.upstream,
+        upstream=upstream,
         argument=command.argument,
     )
     instance.runs_changed = True
@@ -57,112 +58,51 @@ def execute(instance: Instance, command: Execute) -> None:
     begin(instance, Run(record, pick))
 
 
-def picked(tree: Tree, path: str, mode: Mode, upstream: Upstream) -> Pick:
-    """Everything that a call covers: what its path stands for, what failures held up, what is run before it.
+def named(tree: Tree, pattern: Pattern, take: Take = Take.ALL) -> Pick:
+    """The tasks that a pattern stands for.
 
     Raises:
-        TaskpathError: INVALID_PATH, or CANNOT_FIND_TASK.
+        TaskpathError: CANNOT_FIND_TASK.
     """
-    pick = resolve(tree, path, mode)
-    if mode is Mode.FAILED:
-        return _with_held(pick)
-    if upstream is Upstream.RUN:
-        return _with_upstream(tree.root, pick)
-    return pick
-
-
-def _with_held(pick: Pick) -> Pick:
-    """Besides what is picked, whatever never ran, wherever it is."""
-    if pick.take is not None:
-        return pick
-    wide = Pick(Take.HELD)
-    wide.children = {key: _with_held(child) for key, child in pick.children.items()}
-    wide.every = _with_held(pick.every) if pick.every is not None else None
-    return wide
-
-
-def _with_upstream(node: Node, pick: Pick) -> Pick:
-    """Besides what is picked, whatever stands before it and is not fresh."""
-    if pick.take is not None or node.group is None:
-        return pick
-    wide = Pick()
-    wide.own = Take.STALE if node.inside.own is not None else None
-    wide.every = pick.every
-    for key, below in pick.children.items():
-        child = child_of(node, key)
-        wide.children[key] = _with_upstream(child, below) if child is not None else below
-    if node.spec.sequential and node.kind is not Kind.FOREACH:
-        last = max(
-            (node.inside.by_name[key].position for key in pick.children if isinstance(key, str)), default=0
+    pick = resolve(tree, pattern.steps, take)
+    there = existing(tree.root, pick) if pick is not None else None
+    if there is None:
+        raise TaskpathError(
+            ErrorCode.CANNOT_FIND_TASK,
+            f"There is no task {pattern.text} in this instance."
+            if pattern.is_path
+            else f"No task of this instance matches {pattern.text}.",
+            path=pattern.text,
         )
-        for child in node.inside.children[:last]:
-            if child is not None and child.key not in wide.children:
-                wide.children[child.key] = WHOLE[Take.STALE]
-    return wide
+    return there
 
 
-def first_unready(node: Node, pick: Pick, threshold: int) -> Node | None:
-    """The first task outside the pick that stands before a picked one and is not fresh.
+def _covered(tree: Tree, pattern: Pattern, command: Execute) -> tuple[Pick, Upstream]:
+    """What the path stands for, and what is to be done about what stands before it.
 
-    Args:
-        node: a group.
-        pick: what is picked in it.
-        threshold: the greatest ``left`` before it.
+    A path before which nothing is missing needs nothing to be run, so that two calls that might run the same
+    tasks before theirs, but need not, can go side by side.
     """
-    if pick.take is not None or node.group is None:
-        return None
-    inside = node.inside
-    if inside.own is not None:
-        if pick.own is None and (
-            not is_done(inside.own) or (node.bound <= threshold and node.kind is Kind.GROUP)
-        ):
-            return node
-        threshold = after(threshold, is_done(inside.own), inside.own_left)
-    if node.kind is Kind.FOREACH or not node.spec.sequential:
-        for key, below in pick.children.items():
-            child = child_of(node, key)
-            found = first_unready(child, below, threshold) if child is not None else None
-            if found is not None:
-                return found
-        return None
-    if pick.every is not None:
-        return None
-    last = max((inside.by_name[key].position for key in pick.children if isinstance(key, str)), default=-1)
-    for child in inside.children[: last + 1]:
-        assert child is not None
-        picked_here = pick.below(child.key)
-        if picked_here is None:
-            found = first_stale(child, threshold)
-        else:
-            found = first_unready(child, picked_here, threshold)
-        if found is not None:
-            return found
-        if picked_here is None or is_done(child.status):
-            threshold = after(threshold, is_done(child.status), child.left)
-    return None
+    take = _TAKES[command.mode]
+    possible = resolve(tree, pattern.steps, take) if command.upstream is Upstream.RUN else None
+    if possible is not None:
+        missing = first_unready(tree, possible, lists=True) is not None
+        if missing:
+            return possible, Upstream.RUN
+        there = named(tree, pattern, take)
+        return (there, Upstream.REQUIRE) if pattern.is_path else (possible, Upstream.RUN)
+    return named(tree, pattern, take), command.upstream
 
 
-def first_stale(node: Node, threshold: int) -> Node | None:
-    """The first task at or below a node that is not done or not fresh."""
-    if not is_done(node.status):
-        return node
-    if node.group is None:
-        return node if node.bound <= threshold else None
-    inside = node.inside
-    if inside.own is not None:
-        if node.bound <= threshold:
-            return node
-        threshold = after(threshold, is_done(inside.own), inside.own_left)
-    if node.kind is Kind.FOREACH and not node.spec.subtasks:
-        stale = any(count for bound, count in inside.bounds.items() if bound <= threshold)
-        if not stale:
-            return None
-    for child in inside.children:
-        if child is None:
-            continue
-        found = first_stale(child, threshold)
-        if found is not None:
-            return found
-        if node.spec.sequential and node.kind is not Kind.FOREACH:
-            threshold = after(threshold, is_done(child.status), child.left)
-    return None
+def _widened(tree: Tree, pick: Pick, mode: Mode, upstream: Upstream) -> Pick:
+    """Everything that a call covers: what it names, what it runs before that, what failures held up."""
+    around = Around(upstream=upstream is Upstream.RUN, held=mode is Mode.FAILED)
+    return widened(tree.root.spec, pick, around)
+
+
+def picked_again(tree: Tree, record: RunRecord) -> Pick:
+    """Everything that a run covers that is taken up again."""
+    pick = resolve(tree, Pattern(record.path).steps, _TAKES[record.mode])
+    if pick is not None and record.upstream is not Upstream.RUN:
+        pick = existing(tree.root, pick)
+    return _widened(tree, pick if pick is not None else Pick(), record.mode, record.upstream)

@@ -5,6 +5,7 @@ after a crash.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 from taskpath_proto.records import RunRecord
@@ -21,15 +22,15 @@ class Run:
         record: what is stored of it.
         pick: which tasks it covers, by the tree as it was when the call was accepted.
         root: the frame of the whole tree.
-        argument: the caller's argument, until the first step that runs has taken it.
+        reached: if it was begun by an earlier owner, the tasks that had begun, and the groups around them.
     """
 
-    __slots__ = ("argument", "pick", "record", "root")
+    __slots__ = ("pick", "reached", "record", "root")
 
-    def __init__(self, record: RunRecord, pick: Pick) -> None:
+    def __init__(self, record: RunRecord, pick: Pick, reached: set[Node] | None = None) -> None:
         self.record = record
         self.pick = pick
-        self.argument: Value | None = record.argument
+        self.reached = reached
         self.root: Frame | None = None
 
     @property
@@ -61,9 +62,14 @@ class Frame:
         bound: the number when the inputs of parallel tasks were bound.
         cursor: the position of the next child.
         entered: whether a sequence has begun with the child at the cursor.
-        keys: the only items to be run, in order, if not all.
+        keys: the items that may be run, in order.
         active: the works and frames below that are under way, by child.
-        ran: whether anything in here has run or changed.
+        ran: whether anything in here has run.
+        touched: whether anything in here has run in this run, and was not skipped with all around it.
+        held: whether something before, or the group's own function, has run in this run: what never ran was
+            held up.
+        broken: whether something in here that is picked is not done.
+        outdated: when another run first changed something before that had been taken over; 0 if none did.
         cancelled: nothing more is to be started.
         waiting: whether it stands in a window's queue, to be asked for more items.
     """
@@ -72,12 +78,15 @@ class Frame:
         "active",
         "argument",
         "bound",
+        "broken",
         "cancelled",
         "cursor",
         "entered",
+        "held",
         "keys",
         "layers",
         "node",
+        "outdated",
         "override",
         "parent",
         "phase",
@@ -85,6 +94,7 @@ class Frame:
         "ran",
         "run",
         "threshold",
+        "touched",
         "waiting",
     )
 
@@ -98,6 +108,7 @@ class Frame:
         layers: tuple[Layer, ...],
         threshold: int,
         override: Value | None,
+        held: bool,
     ) -> None:
         self.run = run
         self.node = node
@@ -111,9 +122,13 @@ class Frame:
         self.bound = 0
         self.cursor = 0
         self.entered = False
-        self.keys: list[int] | None = None
+        self.keys: Sequence[int] = ()
         self.active: dict[Node, Frame | Work] = {}
         self.ran = False
+        self.touched = False
+        self.held = held
+        self.broken = False
+        self.outdated = 0
         self.cancelled = False
         self.waiting = False
 
@@ -140,12 +155,10 @@ class Work:
         tries: how often it was tried within this run.
         stage: how far it is.
         command: the epoch and the number of the last command.
-        attempt: the number of the attempt to send, if one is taken up again after a crash; else 0.
     """
 
     __slots__ = (
         "argument",
-        "attempt",
         "command",
         "condition",
         "frame",
@@ -174,7 +187,6 @@ class Work:
         self.tries = 0
         self.stage = Stage.WAITING
         self.command: tuple[int, int] | None = None
-        self.attempt = 0
 
 
 __all__ = ["Frame", "Key", "Phase", "Run", "Stage", "Work"]

@@ -10,7 +10,14 @@ from collections import OrderedDict, deque
 from typing import Final
 
 from taskpath_proto.plan import Plan
-from taskpath_proto.records import InstanceChange, InstanceProgress, InstanceStatus, TaskChange
+from taskpath_proto.records import (
+    CommandRecord,
+    HandlerRecord,
+    InstanceChange,
+    InstanceProgress,
+    InstanceStatus,
+    TaskChange,
+)
 from taskpath_proto.values import KEEP_BYTES, Inline, Stored, Value, size_of
 from taskpath_services.scheduler.effects import Effects
 from taskpath_services.scheduler.frames import Frame, Run
@@ -94,12 +101,18 @@ class Instance:
         self.started_at: int | None = None
         self.finished_at: int | None = None
         self.agenda: deque[Frame] = deque()
+        self.disturbed = False
         self.runs_changed = False
         self.touched: dict[Node, TaskChange] = {}
         self.removed: list[str] = []
         self.noted = InstanceChange()
         self.changed = False
         self.deleted = False
+        self.deleting = False
+        self.handlers: dict[int, HandlerRecord] = {}
+        self.handlers_changed = False
+        self.commands: dict[str, CommandRecord] = {}
+        self.commands_changed = False
         self._recent: OrderedDict[str, Inline] = OrderedDict()
         self._recent_bytes = 0
 
@@ -119,6 +132,25 @@ class Instance:
         if noted is None:
             noted = self.touched[node] = TaskChange(path=node.path)
         return noted
+
+    def bind(self, node: Node, bound: int) -> None:
+        """The inputs of a task have been bound."""
+        counted = node.group is None and is_finished(node.status)
+        if counted:
+            count_bound(node, -1, node.parent)
+        node.bound = bound
+        self.change(node).bound = bound
+        if counted:
+            count_bound(node, 1, node.parent)
+
+    def resize(self, foreach: Node, count: int) -> None:
+        """Gives a foreach that many items; whatever is counted above it changes, too."""
+        self.removed.extend(self.tree.resize(foreach, count))
+        self.change(foreach).count = count
+        above = foreach.parent
+        while above is not None:
+            self.change(above)
+            above = above.parent
 
     def set_status(self, node: Node, status: int) -> None:
         """Changes the status of a plain task, and what follows from it for all groups above it."""

@@ -9,7 +9,7 @@ of a foreach are nodes only once they have been reached.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from taskpath_proto import paths
 from taskpath_proto.errors import ErrorInfo
@@ -26,6 +26,9 @@ from taskpath_services.scheduler.statuses import (
     SKIPPED,
     is_finished,
 )
+
+if TYPE_CHECKING:
+    from taskpath_services.scheduler.frames import Frame
 
 Key: TypeAlias = str | int
 
@@ -52,8 +55,9 @@ class Group:
         joined: whether it has been through to its end, if it has no children.
         items: the list that a foreach read.
         bounds: how many finished tasks below a foreach were bound since which of its executions.
+        unjoined: whether anything at or below it has run since it was joined last, by whichever execute.
         updated: how many tasks below left updaters.
-        frames: how many executes are at work in it.
+        frames: those of the executes that are at work in it.
     """
 
     __slots__ = (
@@ -67,6 +71,7 @@ class Group:
         "own",
         "own_left",
         "rollup",
+        "unjoined",
         "updated",
     )
 
@@ -80,8 +85,9 @@ class Group:
         self.joined = False
         self.items: Value | None = None
         self.bounds: dict[int, int] = {}
+        self.unjoined = False
         self.updated = 0
-        self.frames = 0
+        self.frames: list[Frame] = []
 
 
 class Notes:
@@ -147,9 +153,8 @@ class Node:
         self.group: Group | None = None
         if kind is not Kind.TASK:
             item = parent is not None and parent.kind is Kind.FOREACH
-            has_own = kind is Kind.FOREACH or (
-                kind is Kind.GROUP and (spec.run or (spec.condition and not item))
-            )
+            foreach = kind is Kind.FOREACH
+            has_own = kind is not Kind.ROOT and has_function(spec, foreach=foreach, item=item)
             self.group = Group(INACTIVE if has_own else None)
 
     @property
@@ -246,6 +251,14 @@ class Tree:
         return leaves
 
 
+def has_function(spec: TaskSpec, *, foreach: bool, item: bool) -> bool:
+    """Whether a group has something of its own to be done: a function, a list to be read, a condition.
+
+    A foreach evaluates the condition for its items.
+    """
+    return foreach or spec.run or (spec.condition and not item)
+
+
 def tasks_in(spec: TaskSpec) -> int:
     """How many tasks an item of this spec counts for, as long as no foreach below it has been read."""
     if spec.subtasks is None:
@@ -278,9 +291,21 @@ def count_bound(leaf: Node, change: int, above: Node | None) -> None:
         above = above.parent
 
 
+def leave_updaters(node: Node, updaters: Value | None) -> None:
+    """Notes what updaters a task has left, and for the groups above it whether any has."""
+    difference = (updaters is not None) - (node.updaters is not None)
+    node.updaters = updaters
+    above = node.parent
+    while above is not None and difference:
+        above.inside.updated += difference
+        above = above.parent
+
+
 def derived(node: Node) -> int:
-    """The status of a group: the first that applies of running, queued, failed, cancelled, inactive,
-    skipped, ok."""
+    """The status of a group: the first that applies.
+
+    In order: running, queued, failed, cancelled, inactive, skipped (all, and no own function), ok.
+    """
     inside = node.inside
     counts, own = inside.counts, inside.own
     if own == SKIPPED:
@@ -292,7 +317,7 @@ def derived(node: Node) -> int:
         return QUEUED
     if counts[INACTIVE] or own == INACTIVE:
         return INACTIVE
-    if own is None and node.kind is not Kind.ROOT and counts[SKIPPED] and not counts[OK]:
+    if node.kind is Kind.GROUP and not node.spec.run and counts[SKIPPED] and not counts[OK]:
         return SKIPPED
     if not inside.children and own is None and not inside.joined:
         return INACTIVE

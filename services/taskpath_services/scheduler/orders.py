@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from taskpath_proto.records import AttemptRecord, AttemptStatus
+from taskpath_proto.records import AttemptRecord, AttemptStatus, RetryState
 from taskpath_proto.values import KEEP_BYTES, Inline, Item, Value
 from taskpath_proto.work import Order, OrderKind
 from taskpath_services.scheduler.effects import PendingOrder, Timer, TimerKind
@@ -29,7 +29,7 @@ def own_status(node: Node) -> int:
 def mark(instance: Instance, node: Node, status: int) -> None:
     """Changes the status of a task's own function."""
     if status == QUEUED:
-        if own_status(node) == FAILED:
+        if node.notes is not None:
             instance.change(node).error = None
         if node.attempt:
             archive(instance, node)
@@ -39,10 +39,10 @@ def mark(instance: Instance, node: Node, status: int) -> None:
         instance.set_own(node, status)
 
 
-def note_bound(instance: Instance, node: Node, bound: int) -> None:
-    """The inputs of a task have been bound."""
-    node.bound = bound
-    instance.change(node).bound = bound
+def take_number(instance: Instance, node: Node) -> None:
+    """Numbers the attempt that is to come."""
+    node.attempt += 1
+    instance.change(node).attempt = node.attempt
 
 
 def archive(instance: Instance, node: Node) -> None:
@@ -94,7 +94,7 @@ def offer(instance: Instance, work: Work, *, first: bool = False) -> None:
 
 
 def send(instance: Instance, work: Work) -> None:
-    """Lets a work out to its queue, as a new attempt or the one that was interrupted."""
+    """Lets a work out to its queue."""
     node = work.node
     queue = queue_of(instance, node)
     command = (instance.epoch, instance.next())
@@ -106,19 +106,14 @@ def send(instance: Instance, work: Work) -> None:
     attempt = 0
     if work.kind is OrderKind.TASK:
         work.tries += 1
-        if not work.attempt:
-            node.attempt += 1
-        work.attempt = 0
         attempt = node.attempt
-        change.attempt = attempt
-        if (argument := recorded(work.argument)) is not None:
+        argument = recorded(work.argument)
+        if argument is not None or attempt > 1:
             change.argument = argument
-        if attempt > 1:
+        notes = node.notes
+        if notes is not None and notes.retry is not None and notes.retry.next_at is not None:
             change.error = None
-            notes = node.note()
-            if notes.retry is not None and notes.retry.next_at is not None:
-                notes.retry = notes.retry.__class__(try_=notes.retry.try_, attempts=notes.retry.attempts)
-                change.retry = notes.retry
+            change.retry = notes.retry = RetryState(try_=notes.retry.try_, attempts=notes.retry.attempts)
     instance.windows.of(queue).out += 1
     instance.effects.orders.append(
         PendingOrder(
@@ -141,12 +136,13 @@ def resume(instance: Instance, work: Work) -> None:
     node = work.node
     notes = node.notes
     retry = notes.retry if notes is not None else None
-    work.tries = retry.try_ - 1 if retry is not None else 0
+    if retry is not None:
+        work.tries = retry.try_ - 1
+        work.condition = False
     if retry is not None and retry.next_at is not None:
         work.stage = Stage.RETRYING
         instance.effects.timers.append(
             Timer(retry.next_at, instance.id, TimerKind.RETRY, node.path, node.attempt)
         )
         return
-    work.attempt = node.attempt if node.command is not None else 0
     offer(instance, work)

@@ -9,20 +9,38 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec import UNSET
+
 from taskpath_proto.calls import Call
 from taskpath_proto.codec import Message
-from taskpath_proto.commands import Cancel, CreateInstance, Delete, Execute
+from taskpath_proto.commands import (
+    Cancel,
+    CreateInstance,
+    Delete,
+    Execute,
+    SetContextUpdaters,
+    UpdateInstance,
+)
 from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.queries import InstanceLoaded
-from taskpath_proto.work import PlanExpanded, TaskFinished, TaskProgressed, TaskStarted
-from taskpath_services.scheduler import attempts
+from taskpath_proto.work import (
+    ExpandPlan,
+    HandlerFinished,
+    PlanExpanded,
+    TaskFinished,
+    TaskProgressed,
+    TaskStarted,
+)
+from taskpath_services.scheduler import attempts, handlers, keyed
 from taskpath_services.scheduler.cancel import abandon, cancel
 from taskpath_services.scheduler.changes import conclude
-from taskpath_services.scheduler.creation import Creation, create, expansion
+from taskpath_services.scheduler.creation import Creation, acquaintance, create, expansion, names_queues
 from taskpath_services.scheduler.effects import Outcome, Timer, TimerKind
 from taskpath_services.scheduler.execute import execute
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.restore import restore
+from taskpath_services.scheduler.update import Update, refuse_while_running, rename, replant, set_updaters
+from taskpath_services.scheduler.update import expansion as update_expansion
 from taskpath_services.scheduler.walk import drain
 
 IDLE_TASKS: Final = 100_000
@@ -33,11 +51,11 @@ def subject(message: Message) -> str | None:
     """The instance that a message is about, if its state is needed to deal with it."""
     if isinstance(message, Call):
         body = message.body
-        if isinstance(body, (Execute, Cancel, Delete)):
+        if isinstance(body, (Execute, Cancel, Delete, UpdateInstance, SetContextUpdaters)):
             return body.id
         if isinstance(body, CreateInstance) and body.creation_key is not None:
             return body.id
-    elif isinstance(message, (TaskFinished, TaskStarted, TaskProgressed)):
+    elif isinstance(message, (TaskFinished, TaskStarted, TaskProgressed, HandlerFinished)):
         return message.id
     return None
 
@@ -55,9 +73,12 @@ class Partition:
         self.epoch = epoch
         self.instances: dict[str, Instance | None] = {}
         self.creations: dict[str, Creation] = {}
+        self.updates: dict[str, Update] = {}
+        self._replay: list[Call] = []
         self._expansions = 0
         self._due: dict[Instance, None] = {}
         self._absent: list[str] = []
+        self._announced: list[tuple[str, ExpandPlan]] = []
         self._idle: OrderedDict[str, int] = OrderedDict()
         self._idle_tasks = 0
 
@@ -79,6 +100,8 @@ class Partition:
         instance = restore(loaded.instance, loaded.tasks, self.number, self.epoch, now)
         self.instances[id] = instance
         self._due[instance] = None
+        if instance.runs and names_queues(instance.identity.plan.tasks):
+            self._announced.append(acquaintance(instance))
 
     def decide(self, messages: Sequence[Message], timers: Sequence[Timer], now: int) -> Outcome:
         """Deals with a batch.
@@ -89,6 +112,8 @@ class Partition:
             now: ms since epoch.
         """
         outcome = Outcome()
+        outcome.commands.extend(self._announced)
+        self._announced.clear()
         for timer in timers:
             self._fire(timer, now, outcome)
         for message in messages:
@@ -105,6 +130,13 @@ class Partition:
                     attempts.progressed(instance, message)
             elif isinstance(message, PlanExpanded):
                 self._expanded(message, now, outcome)
+            elif (
+                isinstance(message, HandlerFinished)
+                and (instance := self._known(message.id, now)) is not None
+            ):
+                handlers.finished(instance, message)
+        while self._replay:
+            self._call(self._replay.pop(0), now, outcome)
         for instance in self._due:
             if not instance.deleted:
                 drain(instance)
@@ -124,6 +156,7 @@ class Partition:
 
     def _fire(self, timer: Timer, now: int, outcome: Outcome) -> None:
         if timer.kind is TimerKind.EXPANSION:
+            self._give_up_update(timer, now)
             creation = self.creations.get(timer.id)
             if creation is not None and creation.number == timer.number:
                 del self.creations[timer.id]
@@ -134,7 +167,11 @@ class Partition:
                 outcome.answers.extend((call, error) for call in creation.calls)
             return
         instance = self._known(timer.id, now)
-        if instance is not None:
+        if instance is None:
+            return
+        if timer.kind is TimerKind.HANDLER:
+            handlers.fired(instance, timer)
+        else:
             attempts.fired(instance, timer)
 
     def _call(self, call: Call, now: int, outcome: Outcome) -> None:
@@ -144,26 +181,99 @@ class Partition:
         if isinstance(body, CreateInstance):
             self._create(call, body, now, outcome)
             return
-        if not isinstance(body, (Execute, Cancel, Delete)):
+        if not isinstance(body, (Execute, Cancel, Delete, UpdateInstance, SetContextUpdaters)):
             return
         instance = self._known(body.id, now)
-        if instance is None:
+        if instance is None or instance.deleting:
             error = TaskpathError(ErrorCode.UNKNOWN_INSTANCE, f"There is no instance {body.id}.")
             outcome.answers.append((call, error))
             return
+        update = self.updates.get(body.id)
+        if update is not None and not isinstance(body, Delete):
+            update.waiting.append(call)
+            return
         drain(instance)
         try:
-            if isinstance(body, Execute):
-                execute(instance, body)
-            elif isinstance(body, Cancel):
-                cancel(instance, body.path)
-            else:
-                abandon(instance)
-                instance.deleted = True
+            repeated = self._carry_out(instance, call, body, outcome)
         except TaskpathError as error:
             instance.effects.errors.append((call, error))
         else:
-            instance.effects.answers.append((call, False))
+            if body.id not in self.updates:
+                instance.effects.answers.append((call, False, repeated))
+
+    def _carry_out(
+        self,
+        instance: Instance,
+        call: Call,
+        body: Execute | Cancel | Delete | UpdateInstance | SetContextUpdaters,
+        outcome: Outcome,
+    ) -> int | None:
+        """Does what a command says; gives the revision of an earlier one, if this is its repeat.
+
+        Raises:
+            TaskpathError: it is refused.
+        """
+        if isinstance(body, (Execute, Cancel)):
+            repeated = keyed.earlier(instance, body.key, body.digest)
+            if repeated is not None:
+                return repeated
+            if isinstance(body, Execute):
+                execute(instance, body)
+            else:
+                cancel(instance, body.path)
+            keyed.remember(instance, body.key, body.digest)
+        elif isinstance(body, Delete):
+            self._delete(instance, outcome)
+        elif isinstance(body, SetContextUpdaters):
+            set_updaters(instance, body)
+        else:
+            self._update(instance, call, body, outcome)
+        return None
+
+    def _delete(self, instance: Instance, outcome: Outcome) -> None:
+        abandon(instance)
+        update = self.updates.pop(instance.id, None)
+        if update is not None:
+            gone = TaskpathError(ErrorCode.UNKNOWN_INSTANCE, f"There is no instance {instance.id} any more.")
+            outcome.answers.extend((call, gone) for call in (update.call, *update.waiting))
+        instance.handlers.clear()
+        instance.runs_changed = instance.handlers_changed = True
+        instance.deleting = handlers.deleting(instance)
+        instance.deleted = not instance.deleting
+
+    def _update(self, instance: Instance, call: Call, body: UpdateInstance, outcome: Outcome) -> None:
+        if body.data is not None:
+            refuse_while_running(instance)
+        if body.name is not UNSET:
+            rename(instance, body.name)
+        if body.data is None:
+            return
+        self._expansions += 1
+        update = self.updates[body.id] = Update(call, body, self._expansions)
+        outcome.commands.append(update_expansion(instance, update))
+        outcome.timers.append(Timer(call.deadline, body.id, TimerKind.EXPANSION, "#", update.number))
+
+    def _give_up_update(self, timer: Timer, now: int) -> None:
+        update = self.updates.get(timer.id)
+        if update is not None and update.number == timer.number:
+            error = TaskpathError(
+                ErrorCode.UNAVAILABLE, "No executor has made the new tree in time; nothing has changed."
+            )
+            self._updated(timer.id, None, error, now)
+
+    def _updated(self, id: str, report: PlanExpanded | None, error: TaskpathError | None, now: int) -> None:
+        """An update has its new plan, or cannot have one; what waited for it goes on."""
+        update = self.updates.pop(id)
+        instance = self._known(id, now)
+        if instance is None:
+            return
+        if error is not None or report is None or report.plan is None:
+            missing = TaskpathError(ErrorCode.SCHEDULER_ERROR, "The workflow's generator gave no tree.")
+            instance.effects.errors.append((update.call, error or missing))
+        else:
+            replant(instance, report.plan, report.data or instance.identity.data)
+            instance.effects.answers.append((update.call, False, None))
+        self._replay.extend(update.waiting)
 
     def _create(self, call: Call, command: CreateInstance, now: int, outcome: Outcome) -> None:
         pending = self.creations.get(command.id)
@@ -182,7 +292,7 @@ class Partition:
                 pending.calls.append(call)
             elif existing is not None:
                 self._due[existing] = None
-                existing.effects.answers.append((call, False))
+                existing.effects.answers.append((call, False, None))
             return
         self._expansions += 1
         creation = Creation(command, call, self._expansions)
@@ -191,6 +301,11 @@ class Partition:
         outcome.timers.append(Timer(call.deadline, command.id, TimerKind.EXPANSION, "#", creation.number))
 
     def _expanded(self, report: PlanExpanded, now: int, outcome: Outcome) -> None:
+        update = self.updates.get(report.id)
+        if update is not None and report.epoch == self.epoch and report.command == update.number:
+            failure = TaskpathError.of(report.error) if report.error is not None else None
+            self._updated(report.id, report, failure, now)
+            return
         creation = self.creations.get(report.id)
         if creation is None or report.epoch != self.epoch or report.command != creation.number:
             return
@@ -212,7 +327,7 @@ class Partition:
         self._idle_tasks -= self._idle.pop(instance.id, 0)
         if instance.deleted:
             del self.instances[instance.id]
-        elif not instance.runs:
+        elif not instance.runs and not instance.handlers and instance.id not in self.updates:
             size = self._idle[instance.id] = len(instance.tree.nodes) + 100
             self._idle_tasks += size
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from taskpath_proto.records import InstanceRecord, TaskRecord
+from taskpath_proto.records import InstanceRecord, TaskRecord, TaskStatus
 from taskpath_proto.values import NULL, Inline, Stored
-from taskpath_services.scheduler.execute import picked
+from taskpath_services.scheduler import handlers
+from taskpath_services.scheduler.execute import picked_again
 from taskpath_services.scheduler.frames import Run
 from taskpath_services.scheduler.instance import Identity, Instance
-from taskpath_services.scheduler.node import Kind, Node
-from taskpath_services.scheduler.statuses import CODES
+from taskpath_services.scheduler.node import Kind, Node, Tree, leave_updaters
+from taskpath_services.scheduler.selection import Pick
+from taskpath_services.scheduler.statuses import CODES, NAMES
 from taskpath_services.scheduler.walk import begin, drain
 
 
@@ -46,17 +48,28 @@ def restore(
     instance.counter = record.counter
     instance.started_at = record.started_at
     instance.finished_at = record.finished_at
-    _restore_tasks(instance, tasks)
+    instance.deleting = record.deleting
+    instance.handlers = {handler.number: handler for handler in record.handlers}
+    instance.commands = {command.key: command for command in record.commands}
+    groups = restore_tasks(instance, tasks)
     instance.status = record.status
     instance.progress = record.progress
     instance.touched.clear()
     for run in record.runs:
-        begin(instance, Run(run, picked(instance.tree, run.path, run.mode, run.upstream)))
+        pick = picked_again(instance.tree, run)
+        reached: set[Node] = set()
+        _reach(instance.tree.root, pick, run.number, reached)
+        begin(instance, Run(run, pick, reached))
     drain(instance)
+    for node, status in groups:
+        if NAMES[node.status] is not status:
+            instance.change(node).status = NAMES[node.status]
+    handlers.resume(instance)
     return instance
 
 
-def _restore_tasks(instance: Instance, tasks: list[TaskRecord]) -> None:
+def restore_tasks(instance: Instance, tasks: list[TaskRecord]) -> list[tuple[Node, TaskStatus]]:
+    """Restores the nodes of all records; gives the groups with the statuses that are stored."""
     by_depth = sorted(tasks, key=lambda task: task.path.count(".") + task.path.count("["))
     groups: list[tuple[Node, TaskRecord]] = []
     for task in by_depth:
@@ -68,12 +81,7 @@ def _restore_tasks(instance: Instance, tasks: list[TaskRecord]) -> None:
         version = task.command[1] if task.command is not None else 0
         body = task.body
         node.result = Stored(body.path, body.size, version) if isinstance(body, Stored) else body
-        node.updaters = task.updaters
-        if task.updaters is not None:
-            above = node.parent
-            while above is not None:
-                above.inside.updated += 1
-                above = above.parent
+        leave_updaters(node, task.updaters)
         if task.attempts or task.retry is not None or task.progress is not None or task.error is not None:
             notes = node.note()
             notes.attempts, notes.retry, notes.progress = task.attempts, task.retry, task.progress
@@ -86,8 +94,59 @@ def _restore_tasks(instance: Instance, tasks: list[TaskRecord]) -> None:
     for node, task in reversed(groups):
         if node.kind is Kind.FOREACH:
             node.inside.bounds = dict(task.bounds)
-        node.inside.joined = not node.inside.children and task.left > 0
+        inside = node.inside
+        inside.joined = not inside.children and task.left > 0
+        inside.unjoined = inside.own_left > node.left or any(
+            child is not None and child.left > node.left for child in inside.children
+        )
         instance.refresh(node)
+    return [(node, task.status) for node, task in groups]
+
+
+def _reach(node: Node, pick: Pick, number: int, reached: set[Node]) -> bool:
+    """Collects what a run has begun at or below a group; whether that is anything."""
+    found = pick.own is not None and node.bound > number
+    if node.group is not None:
+        for child in node.group.children:
+            below = pick.below(child.key) if child is not None else None
+            if child is not None and below is not None and _reach(child, below, number, reached):
+                found = True
+    if found:
+        reached.add(node)
+    return found
+
+
+def records_of(tree: Tree) -> list[TaskRecord]:
+    """What a store would have of the tasks of a tree: the reverse of restoring them."""
+    return [_record(node) for node in tree.nodes.values() if node.parent is not None]
+
+
+def _record(node: Node) -> TaskRecord:
+    notes = node.notes
+    record = TaskRecord(
+        path=node.path,
+        status=NAMES[node.status],
+        bound=node.bound,
+        left=node.left,
+        attempt=node.attempt,
+        command=node.command,
+        execution_time=node.execution_time,
+        duration=node.duration,
+        executor=node.executor,
+        body=node.result,
+        updaters=node.updaters,
+    )
+    if notes is not None:
+        record.attempts, record.retry, record.progress = notes.attempts, notes.retry, notes.progress
+        record.error = notes.error
+    if node.group is not None:
+        inside = node.group
+        record.own = NAMES[inside.own] if inside.own is not None else None
+        record.own_left = inside.own_left
+        record.items = inside.items
+        record.count = len(inside.children) if node.kind is Kind.FOREACH and inside.own_left else None
+        record.bounds = tuple(sorted(inside.bounds.items()))
+    return record
 
 
 def _restore_group(instance: Instance, node: Node, task: TaskRecord) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import msgspec
 
-from taskpath_proto.values import INLINE_BYTES, NULL, Inline, Item, Joined, Value, size_of
+from taskpath_proto.values import INLINE_BYTES, KEEP_BYTES, NULL, Inline, Item, Joined, Value, size_of
 from taskpath_proto.work import Layer
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.node import Kind, Node
-from taskpath_services.scheduler.statuses import OK
+from taskpath_services.scheduler.statuses import CANCELLED, OK, is_active
 
 
 def result_of(instance: Instance, node: Node) -> Value:
@@ -29,50 +29,62 @@ def result_of(instance: Instance, node: Node) -> Value:
 
 
 def own_result(instance: Instance, node: Node) -> Value:
-    """The result of a group's own function."""
+    """The result of a task's own function; a cancelled one has none, though its record shows the last."""
+    if (node.status if node.group is None else node.group.own) == CANCELLED:
+        return NULL
     return instance.at_hand(node.result) if node.result is not None else NULL
 
 
+def has_left(node: Node) -> bool:
+    """Whether a task hands anything on: it is ok, or runs again and stands for what it left the last time."""
+    if node.status == OK:
+        return True
+    return is_active(node.status) and (node.result is not None if node.group is None else node.left > 0)
+
+
 def _dict(instance: Instance, node: Node) -> Value:
-    parts: list[tuple[str, Value]] = []
-    texts: list[str] | None = []
+    texts: list[str] = []
     size = 2
     for child in node.inside.children:
-        if child is None or child.status != OK:
+        if child is None or not has_left(child):
             continue
         value = result_of(instance, child)
-        if texts is not None and isinstance(value, Inline):
-            size += size_of(value) + len(child.spec.name) + 4
-            texts.append(f"{msgspec.json.encode(child.spec.name).decode()}:{value.json}")
-            if size > INLINE_BYTES:
-                texts = None
-        else:
-            texts = None
-        parts.append((child.spec.name, value if node_keeps(value) else child.result or value))
-    if texts is not None:
-        return Inline("{" + ",".join(texts) + "}")
-    return Joined(node.path, "dict", len(parts), tuple(parts), node.left)
-
-
-def node_keeps(value: Value) -> bool:
-    """Whether a value is small enough to travel inside a reference."""
-    return not isinstance(value, Inline) or len(value.json) <= 1024
+        if not isinstance(value, Inline):
+            return _reference(instance, node)
+        size += size_of(value) + len(child.spec.name) + 4
+        if size > INLINE_BYTES:
+            return _reference(instance, node)
+        texts.append(f"{msgspec.json.encode(child.spec.name).decode()}:{value.json}")
+    return Inline("{" + ",".join(texts) + "}")
 
 
 def _list(instance: Instance, node: Node) -> Value:
     texts: list[str] = []
     size = 2
     for child in node.inside.children:
-        value = result_of(instance, child) if child is not None else NULL
+        value = result_of(instance, child) if child is not None and has_left(child) else NULL
         if not isinstance(value, Inline):
-            break
+            return _reference(instance, node)
         size += size_of(value) + 1
         if size > INLINE_BYTES:
-            break
+            return _reference(instance, node)
         texts.append(value.json)
-    else:
-        return Inline("[" + ",".join(texts) + "]")
-    return Joined(node.path, "list", len(node.inside.children), (), node.left)
+    return Inline("[" + ",".join(texts) + "]")
+
+
+def _reference(instance: Instance, node: Node) -> Value:
+    """What stands for the result of a task without containing any large part of it."""
+    if node.group is None:
+        return node.result if node.result is not None else NULL
+    if node.kind is Kind.FOREACH:
+        return Joined(node.path, "list", len(node.inside.children), (), node.left)
+    parts: list[tuple[str, Value]] = []
+    for child in node.inside.children:
+        if child is not None and has_left(child):
+            value = result_of(instance, child)
+            small = not isinstance(value, Inline) or len(value.json) <= KEEP_BYTES
+            parts.append((child.spec.name, value if small else _reference(instance, child)))
+    return Joined(node.path, "dict", len(parts), tuple(parts), node.left)
 
 
 def item_of(foreach: Node, index: int) -> Value:
@@ -101,13 +113,15 @@ def own_leavings(instance: Instance, node: Node) -> tuple[Layer, ...]:
 
 def leavings(instance: Instance, node: Node) -> tuple[Layer, ...]:
     """What a task that is done left in the context, with all below it, in tree order."""
-    if node.status != OK:
+    if not has_left(node):
         return ()
+    item = node.parent is not None and node.parent.kind is Kind.FOREACH
     if node.group is None:
-        if node.parent is not None and node.parent.kind is Kind.FOREACH:
-            return _item_leavings(node)
-        return own_leavings(instance, node)
-    layers = list(own_leavings(instance, node)) if node.inside.own == OK else []
+        return _item_leavings(node) if item else own_leavings(instance, node)
+    own = node.inside.own
+    layers: list[Layer] = []
+    if own == OK or (own is not None and is_active(own) and node.result is not None):
+        layers.extend(_item_leavings(node) if item else own_leavings(instance, node))
     if node.kind is Kind.FOREACH:
         if node.inside.updated or leaves(node):
             for child in node.inside.children:

@@ -1,18 +1,24 @@
-"""Selection: which tasks an execute or a cancel is about.
+"""Selection: which tasks an execute is about.
 
-A pattern is resolved against the tree when the call is accepted; the outcome is a :class:`Pick`, a small
-tree that says at each node whether everything from there on is meant, and in which sense.
+A pattern is resolved against the plan when the call is accepted, and again when an instance is restored; the
+outcome is a :class:`Pick`, a small tree that says at each task whether everything from there on is meant, and
+in which sense. The items of a foreach are told apart only when they are reached, so a pick is as small as the
+plan.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
+from typing import NamedTuple, TypeAlias
 
-from taskpath_proto.errors import ErrorCode, TaskpathError
-from taskpath_proto.paths import Pattern
-from taskpath_proto.records import Mode
-from taskpath_services.scheduler.node import Key, Kind, Node, Tree
-from taskpath_services.scheduler.statuses import FAILED, INACTIVE, is_done
+from taskpath.staleness import NEVER
+from taskpath_proto import paths
+from taskpath_proto.plan import TaskSpec
+from taskpath_services.scheduler.node import Key, Kind, Node, Tree, has_function
+from taskpath_services.scheduler.statuses import FAILED, INACTIVE, is_active, is_done
+
+Steps: TypeAlias = tuple[str, ...]
 
 
 class Take(Enum):
@@ -23,12 +29,12 @@ class Take(Enum):
     STALE = "stale"
     """those that are not done, or stale"""
     FAILED = "failed"
-    """those that failed, or never ran"""
+    """those that failed, and those that they held up"""
     HELD = "held"
-    """those that never ran"""
+    """those that never ran because of what is run now"""
 
 
-def takes(take: Take, status: int, bound: int, threshold: int) -> bool:
+def takes(take: Take, status: int, bound: int, threshold: int, held: bool) -> bool:
     """Whether a task is to be run when it is reached.
 
     Args:
@@ -36,184 +42,260 @@ def takes(take: Take, status: int, bound: int, threshold: int) -> bool:
         status: the task's.
         bound: the task's.
         threshold: the greatest ``left`` before it.
+        held: whether something before it was run by the same run.
     """
     if take is Take.ALL:
         return True
     if take is Take.STALE:
         return not (is_done(status) and bound > threshold)
-    if take is Take.FAILED:
-        return status in (FAILED, INACTIVE)
-    return status == INACTIVE
+    if take is Take.FAILED and status == FAILED:
+        return True
+    return held and status == INACTIVE and threshold < NEVER
 
 
 class Pick:
-    """What is picked at and below a node.
+    """What is picked at and below a task.
 
     Attributes:
-        take: how everything here and below is picked, where nothing nearer says otherwise; None if it is not.
-        own: how the node's own function is picked.
-        children: by name or index, what is picked there.
-        every: what is picked at every other child.
+        take: how everything here and below is picked; None if only some of it is.
+        own: how the task's own function is picked.
+        children: of a group, what is picked of its subtasks, by name.
+        items: of a foreach, what is picked of its items.
     """
 
-    __slots__ = ("children", "every", "own", "take")
+    __slots__ = ("children", "items", "own", "take")
 
     def __init__(self, take: Take | None = None) -> None:
         self.take = take
         self.own = take
-        self.children: dict[Key, Pick] = {}
-        self.every: Pick | None = None
+        self.children: dict[str, Pick] = {}
+        self.items: Items | None = None
 
     def below(self, key: Key) -> Pick | None:
         """What is picked at a child."""
-        found = self.children.get(key)
-        if found is not None:
-            return found
-        if self.every is not None:
-            return self.every
-        return WHOLE[self.take] if self.take is not None else None
-
-    def merge(self, other: Pick) -> Pick:
-        """What either of two picks of the same sense takes."""
         if self.take is not None:
-            return self
-        if other.take is not None:
-            return other
-        merged = Pick()
-        merged.own = self.own or other.own
-        for key in [*self.children, *other.children]:
-            mine, theirs = self.children.get(key), other.children.get(key)
-            merged.children[key] = mine.merge(theirs) if mine and theirs else (mine or theirs or merged)
-        merged.every = (
-            self.every.merge(other.every) if self.every and other.every else self.every or other.every
-        )
-        return merged
+            return WHOLE[self.take]
+        if isinstance(key, int):
+            return self.items.at(key) if self.items is not None else None
+        return self.children.get(key)
 
 
 WHOLE = {take: Pick(take) for take in Take}
 
 
-def resolve(tree: Tree, text: str, mode: Mode) -> Pick:
-    """The tasks that a path or pattern stands for.
+class Around(NamedTuple):
+    """What is picked besides what a pattern stands for.
 
-    Raises:
-        TaskpathError: INVALID_PATH, or CANNOT_FIND_TASK if there is none.
+    Attributes:
+        upstream: what stands before it and is not fresh.
+        held: what stands after it and was held up.
+        before: whether something that the pattern stands for comes after all that is looked at.
+        after: whether something that the pattern stands for comes before it.
     """
-    pattern = Pattern(text)
-    take = {Mode.ALL: Take.ALL, Mode.STALE: Take.STALE, Mode.FAILED: Take.FAILED}[mode]
-    pick = _resolve(tree.root, pattern.steps, take)
-    if pick is None:
-        raise TaskpathError(
-            ErrorCode.CANNOT_FIND_TASK,
-            f"There is no task {text} in this instance."
-            if pattern.is_path
-            else f"No task of this instance matches {text}.",
-            path=text,
-        )
-    return pick
+
+    upstream: bool = False
+    held: bool = False
+    before: bool = False
+    after: bool = False
+
+    @property
+    def rest(self) -> Pick | None:
+        """How what the pattern does not stand for is picked here."""
+        if self.upstream and self.before:
+            return WHOLE[Take.STALE]
+        return WHOLE[Take.HELD] if self.held and self.after else None
+
+    @property
+    def own(self) -> Take | None:
+        """How the function of a group is picked that the pattern stands for some tasks below of."""
+        if self.upstream:
+            return Take.STALE
+        return Take.HELD if self.held and self.after else None
 
 
-def _resolve(node: Node, steps: tuple[str, ...], take: Take) -> Pick | None:
-    if not steps:
+class Items:
+    """What is picked of the items of a foreach.
+
+    Args:
+        spec: of the foreach.
+        states: what is left of the pattern's steps, in every way to read them; the first is for the item.
+        take: how what the pattern stands for is picked.
+        around: what is picked besides.
+    """
+
+    __slots__ = ("_around", "_known", "all", "named", "spec", "states", "take")
+
+    def __init__(
+        self, spec: TaskSpec, states: frozenset[Steps], take: Take, around: Around | None = None
+    ) -> None:
+        self.spec = spec
+        self.states = states
+        self.take = take
+        self.all = any(steps[0] in ("**", "[*]") for steps in states)
+        self.named = {int(steps[0][1:-1]) for steps in states if steps[0] not in ("**", "[*]")}
+        self._around = around
+        self._known: dict[int, Pick | None] = {}
+
+    def at(self, index: int) -> Pick | None:
+        """What is picked at an item."""
+        index = index if index in self.named else -1
+        if index not in self._known:
+            pick = None
+            if index >= 0 or self.all:
+                pick = _resolve(self.spec, _after(self.states, f"[{index}]", "[*]"), self.take, foreach=False)
+            if self._around is not None:
+                pick = widened(self.spec, pick, self._around) if pick is not None else self._around.rest
+            self._known[index] = pick
+        return self._known[index]
+
+    def indices(self, count: int) -> Sequence[int]:
+        """Which of so many items may be picked, in order."""
+        if self.all or (self._around is not None and self._around.rest is not None):
+            return range(count)
+        return sorted(index for index in self.named if index < count)
+
+    def widened(self, around: Around) -> Items:
+        """The same with what is picked besides."""
+        return Items(self.spec, self.states, self.take, around)
+
+
+def resolve(tree: Tree, steps: Steps, take: Take) -> Pick | None:
+    """The tasks that a pattern may stand for, however long the lists are; None if there are none."""
+    return _resolve(tree.root.spec, frozenset((steps,)), take, foreach=False)
+
+
+def _resolve(spec: TaskSpec, states: frozenset[Steps], take: Take, *, foreach: bool) -> Pick | None:
+    if () in states:
         return WHOLE[take]
-    if node.group is None:
-        return None
-    step, rest = steps[0], steps[1:]
-    if step == "**":
-        return _at_any_depth(node, rest, take)
-    if step.startswith("["):
-        return _items(node, step, rest, take)
     pick = Pick()
-    for name, child in node.inside.by_name.items():
-        if step in ("*", name):
-            found = _resolve(child, rest, take)
+    if foreach:
+        states = frozenset(steps for steps in states if steps[0] == "**" or steps[0].startswith("["))
+        pick.items = Items(spec, states, take)
+        found = any(pick.items.at(index) is not None for index in (*pick.items.named, -1))
+        return pick if found else None
+    for sub in spec.subtasks or ():
+        below = _after(states, sub.name, "*")
+        inner = _resolve(sub, below, take, foreach=sub.foreach is not None) if below else None
+        if inner is not None:
+            pick.children[sub.name] = inner
+    return pick if pick.children else None
+
+
+def _after(states: frozenset[Steps], *fitting: str) -> frozenset[Steps]:
+    """What is left of the steps at a child to which these steps lead."""
+    left: set[Steps] = set()
+    for steps in states:
+        if steps[0] == "**":
+            left.add(steps)
+        if steps[0] == "**" or steps[0] in fitting:
+            left.add(steps[1:])
+    return frozenset(left)
+
+
+def existing(node: Node, pick: Pick) -> Pick | None:
+    """What there is of a pick in the tree as it is; None if nothing."""
+    if pick.take is not None:
+        return pick
+    if pick.items is not None:
+        return pick if has_item(node, pick.items) else None
+    there = Pick()
+    for name, below in pick.children.items():
+        found = existing(node.inside.by_name[name], below)
+        if found is not None:
+            there.children[name] = found
+    return there if there.children else None
+
+
+def has_item(foreach: Node, items: Items) -> bool:
+    """Whether a foreach has an item that is picked, or something below one that is."""
+    children = foreach.inside.children
+    for index in items.indices(len(children)):
+        pick, item = items.at(index), children[index]
+        if pick is not None and (_is_named(pick) if item is None else existing(item, pick) is not None):
+            return True
+    return False
+
+
+def _is_named(pick: Pick) -> bool:
+    """Whether a pick stands for a task that needs no list to be there."""
+    return pick.take is not None or any(_is_named(below) for below in pick.children.values())
+
+
+def widened(spec: TaskSpec, pick: Pick, around: Around) -> Pick:
+    """A pick, and what is picked besides."""
+    if pick.take is not None or not (around.upstream or around.held):
+        return pick
+    wide = Pick()
+    wide.own = around.own
+    if pick.items is not None:
+        wide.items = pick.items.widened(around)
+        return wide
+    subtasks = spec.subtasks or ()
+    places = [place for place, sub in enumerate(subtasks) if sub.name in pick.children]
+    for place, sub in enumerate(subtasks):
+        here = around
+        if spec.sequential:
+            before, after = around.before or place < places[-1], around.after or place > places[0]
+            here = around._replace(before=before, after=after)
+        below = pick.children.get(sub.name)
+        found = widened(sub, below, here) if below is not None else here.rest
+        if found is not None:
+            wide.children[sub.name] = found
+    return wide
+
+
+def overlap(tree: Tree, one: Pick, other: Pick) -> str | None:
+    """The path of a task that both picks take, or of a function that one runs above what the other does."""
+    return _overlap(tree, one, other, tree.root.spec, paths.ROOT, foreach=False)
+
+
+def _overlap(tree: Tree, one: Pick, other: Pick, spec: TaskSpec, path: str, *, foreach: bool) -> str | None:
+    if one.take is not None and other.take is not None:
+        return path
+    item = path.endswith("]")
+    if (one.own or other.own) and path != paths.ROOT and has_function(spec, foreach=foreach, item=item):
+        return path
+    if foreach:
+        node = tree.nodes.get(path)
+        if node is not None and is_active(node.inside.own or INACTIVE):
+            return path
+        for index in _common(one, other):
+            found = _overlap_below(tree, one, other, index, spec, paths.item(path, index), foreach=False)
             if found is not None:
-                pick.children[name] = found
-    return pick if pick.children else None
-
-
-def _items(node: Node, step: str, rest: tuple[str, ...], take: Take) -> Pick | None:
-    items = node.inside.children if node.kind is Kind.FOREACH else []
-    pick = Pick()
-    if step != "[*]":
-        index = int(step[1:-1])
-        if index >= len(items):
-            return None
-        one = items[index]
-        found = _resolve(one, rest, take) if one is not None else _untouched(node, rest, take)
-        if found is None:
-            return None
-        pick.children[index] = found
-        return pick
-    if not items:
+                return found
         return None
-    if not rest:
-        pick.every = WHOLE[take]
-        return pick
-    for index, item in enumerate(items):
-        found = _resolve(item, rest, take) if item is not None else _untouched(node, rest, take)
-        if found is not None:
-            pick.children[index] = found
-    return pick if pick.children else None
-
-
-def _untouched(foreach: Node, rest: tuple[str, ...], take: Take) -> Pick | None:
-    """What is picked in an item that has not been reached: by its description alone."""
-    if not rest:
-        return WHOLE[take]
-    item = Tree(foreach.spec.subtasks or ()).root
-    return _resolve(item, rest, take)
-
-
-def _at_any_depth(node: Node, rest: tuple[str, ...], take: Take) -> Pick | None:
-    pick = Pick()
-    if not rest:
-        if not node.inside.children:
-            return None
-        pick.every = WHOLE[take]
-        return pick
-    for child in node.inside.children:
-        if child is None:
-            continue
-        here, deeper = _resolve(child, rest, take), _resolve(child, ("**", *rest), take)
-        found = here.merge(deeper) if here and deeper else here or deeper
-        if found is not None:
-            pick.children[child.key] = found
-    return pick if pick.children else None
-
-
-def overlap(one: Pick, other: Pick, node: Node) -> Node | None:
-    """A task that both picks take, or None; ``node`` is where both stand."""
-    if node.group is None:
-        return node if one.take is not None and other.take is not None else None
-    if one.take is not None and other.take is not None and not one.children and not other.children:
-        return node
-    if one.own is not None and other.own is not None and node.inside.own is not None:
-        return node
-    keys = _keys(one, node) if one.take is None and one.every is None else _keys(other, node)
-    for key in keys:
-        mine, theirs = one.below(key), other.below(key)
-        if mine is None or theirs is None:
-            continue
-        child = child_of(node, key)
-        if child is None:
-            if mine.take is not None or theirs.take is not None:
-                return node
-            continue
-        found = overlap(mine, theirs, child)
+    for sub in spec.subtasks or ():
+        below = paths.child(path, sub.name)
+        found = _overlap_below(tree, one, other, sub.name, sub, below, foreach=sub.foreach is not None)
         if found is not None:
             return found
     return None
 
 
-def child_of(node: Node, key: Key) -> Node | None:
-    """The child of a group with a key, if it has been reached (an item may be gone, too)."""
-    if isinstance(key, str):
-        return node.inside.by_name.get(key)
-    return node.inside.children[key] if key < len(node.inside.children) else None
+def _overlap_below(
+    tree: Tree, one: Pick, other: Pick, key: Key, spec: TaskSpec, path: str, *, foreach: bool
+) -> str | None:
+    mine, theirs = one.below(key), other.below(key)
+    if mine is None or theirs is None:
+        return None
+    return _overlap(tree, mine, theirs, spec, path, foreach=foreach)
 
 
-def _keys(pick: Pick, node: Node) -> list[Key]:
-    if pick.take is None and pick.every is None:
-        return list(pick.children)
-    return [child.key if child is not None else index for index, child in enumerate(node.inside.children)]
+def _common(one: Pick, other: Pick) -> list[int]:
+    """Enough items to tell whether two picks of a foreach have any in common."""
+    named = {index for pick in (one, other) if pick.items is not None for index in pick.items.named}
+    unnamed = next(index for index in range(len(named) + 1) if index not in named)
+    return sorted((*named, unnamed))
+
+
+def last_picked(node: Node, pick: Pick) -> int:
+    """The position of the last subtask that is picked; -1 if none is."""
+    inside = node.inside
+    if pick.take is not None:
+        return len(inside.children) - 1
+    return max((inside.by_name[name].position for name in pick.children), default=-1)
+
+
+def is_sequence(node: Node) -> bool:
+    """Whether what is below a group runs one after the other."""
+    return node.spec.sequential and node.kind is not Kind.FOREACH

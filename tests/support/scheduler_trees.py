@@ -1,0 +1,135 @@
+"""Random workflows: a tree and what its functions do."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+from taskpath_proto.plan import Plan, RetrySpec, TaskSpec
+from tests.support.scheduler_behaviour import EVER, Behaviour, Behaviours
+
+
+@dataclass
+class Workflow:
+    """A workflow with everything that its instances need."""
+
+    plan: Plan
+    does: Behaviours
+    data: Any = "data"
+    base: dict[str, Any] = field(default_factory=lambda: {"trail": [], "numbers": [1, 2, 3]})
+
+
+class Grower:
+    """Grows workflows.
+
+    Args:
+        random: where chance comes from.
+        trouble: how likely things fail, are skipped and the like; from 0 to 1.
+    """
+
+    def __init__(self, random: random.Random, trouble: float = 0.3) -> None:
+        self._random, self._trouble = random, trouble
+        self._does = Behaviours()
+        self._lists = ["numbers"]
+        self._left = 0
+
+    def workflow(self, size: int = 12) -> Workflow:
+        """A workflow of about so many tasks, not counting items."""
+        self._left = self._random.randint(1, size)
+        count = self._random.randint(0 if self._chance(0.05) else 1, 4)
+        return Workflow(Plan(tasks=self._list("#", count, 0)), self._does)
+
+    def _chance(self, likely: float) -> bool:
+        return self._random.random() < likely
+
+    def _list(self, above: str, count: int, depth: int) -> tuple[TaskSpec, ...]:
+        names = ["a", "b", "c", "d", "e"][:count]
+        return tuple(self._task(above, name, depth) for name in names)
+
+    def _task(self, above: str, name: str, depth: int) -> TaskSpec:
+        self._left -= 1
+        path = f"{above}.{name}"
+        is_group = depth < 3 and self._left > 0 and self._chance(0.4)
+        is_foreach = self._chance(0.25)
+        has_run = not is_group or self._chance(0.5)
+        does = self._behaviour(has_run)
+        fields: dict[str, Any] = {"name": name, "run": has_run}
+        if self._chance(0.3):
+            fields["condition"] = True
+            does.skips = self._random.choice([0, 1, 4, 8, 16]) if self._chance(self._trouble * 2) else 0
+            does.raises = 1 if self._chance(self._trouble / 3) else 0
+        if has_run and self._chance(0.3):
+            fields["context_var"] = self._random.choice(["u", "v", "w"])
+        if has_run and self._chance(0.2):
+            fields["context_vars"] = ("k", "l")
+        if does.fails or does.fails_from < EVER:
+            if self._chance(0.7):
+                fields["retry"] = RetrySpec(
+                    self._random.randint(1, 4), self._random.choice([0.0, 0.5, 3.0]), 5.0
+                )
+            if does.hangs:
+                fields["timeout"] = 600.0
+        if self._chance(0.1):
+            fields["queue"] = "other"
+        if is_foreach:
+            fields["foreach"] = True if self._chance(0.25) else self._random.choice(self._lists)
+            if self._chance(0.3):
+                fields["max_parallel"] = self._random.randint(1, 2)
+            if not is_group and does.items is not None and not self._chance(0.3):
+                does.items = None
+        elif not is_group and does.items is not None:
+            fields["context_var"] = f"list_{name}"
+            self._lists.append(f"list_{name}")
+        self._does.by_path[path] = does
+        if is_group:
+            if has_run and self._chance(0.4):
+                fields["dest"] = self._random.choice(["u", "dest"])
+            fields["sequential"] = self._chance(0.5)
+            count = 0 if self._chance(0.06) else self._random.randint(1, 3)
+            fields["subtasks"] = self._list(path, count, depth + 1)
+        return TaskSpec(**fields)
+
+    def _behaviour(self, has_run: bool) -> Behaviour:
+        does = Behaviour()
+        if has_run and self._chance(self._trouble):
+            kind = self._random.choice(["first", "ever", "later", "hang"])
+            does.fails = {"first": self._random.randint(1, 3), "ever": EVER, "later": 0, "hang": 1}[kind]
+            does.fails_from = 2 if kind == "later" else EVER
+            does.hangs = kind == "hang"
+            does.retryable = not self._chance(0.2)
+        if has_run and self._chance(0.3):
+            does.items = tuple(
+                self._random.choice([0, 1, 2, 3, 3, 4, 5]) for _ in range(self._random.randint(1, 3))
+            )
+        if has_run and self._chance(0.2):
+            does.padding = self._random.choice([50, 400])
+        does.updates = has_run and self._chance(0.25)
+        return does
+
+
+def some_path(random: random.Random, known: list[str]) -> str:
+    """A path or pattern that has to do with the tasks at these paths."""
+    if random.random() < 0.15 or not known:
+        return "#"
+    path = random.choice(known)
+    if random.random() < 0.6:
+        return path
+    if random.random() < 0.15:
+        return random.choice(
+            ["#.**", "#.nothing", "#.*", "#.**.a", "#.**.b", "#.**[*]", "#.a.**", "#.**.c.**", "#.*.*"]
+        )
+    steps = path.replace("[", ".[").split(".")[1:]
+    changed = []
+    for step in steps:
+        if random.random() < 0.4:
+            changed.append("[*]" if step.startswith("[") else "*")
+        elif step.startswith("[") and random.random() < 0.1:
+            changed.append("[7]")
+        else:
+            changed.append(step)
+    if random.random() < 0.15:
+        del changed[random.randrange(len(changed))]
+        changed.insert(0, "**")
+    path = "#" + "".join(step if step.startswith("[") else "." + step for step in changed)
+    return path if "][" not in path and not path.startswith("#[") else "#.**"
