@@ -5,7 +5,7 @@ import { Listing, connect, settled } from './page.mjs';
 const instance = (number, more = {}) => ({ id: `i${number}`, createdAt: number, status: 'done', ...more });
 
 /** A list over pages of 50 of the instances that the test holds. */
-async function listed(total, { open = true } = {}) {
+async function listed(total, { open = true, gone } = {}) {
   const world = connect();
   world.connection.start();
   if (open) world.socket().hello();
@@ -21,8 +21,11 @@ async function listed(total, { open = true } = {}) {
   };
   const listing = new Listing({ connection: world.connection, api });
   await listing.setFilter({ status: 'done', name: '' });
-  if (open) world.socket().ack();
   const change = (items, removed = []) => world.socket().say({ type: 'instancesChanged', items, removed });
+  if (open) {
+    world.socket().ack();
+    change(all.filter(({ id }) => id !== gone).slice(0, 50));
+  }
   const ids = () => listing.items.map(({ id }) => id);
   return { ...world, listing, calls, change, ids, setAll: (items) => (all = items) };
 }
@@ -41,6 +44,14 @@ test('changes keep the order, newest first; what leaves the filter goes', async 
   change([instance(9), instance(2, { status: 'failed' })], ['i3']);
   assert.deepEqual(ids(), ['i9', 'i2', 'i1']);
   assert.equal(listing.items[1].status, 'failed');
+});
+
+test('what goes between the reading and the watching is not in the list', async () => {
+  const short = await listed(3, { gone: 'i2' });
+  assert.deepEqual(short.ids(), ['i3', 'i1']);
+  const long = await listed(120, { gone: 'i90' });
+  assert.ok(!long.ids().includes('i90'));
+  assert.equal(long.ids().length, 49, 'the next one comes with its own page');
 });
 
 test('a deleted instance goes', async () => {

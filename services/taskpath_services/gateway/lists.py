@@ -88,9 +88,10 @@ class Listing:
 class _Filter:
     """The listings with one filter, and their page."""
 
-    __slots__ = ("listings", "page")
+    __slots__ = ("listings", "page", "reading")
 
     def __init__(self) -> None:
+        self.reading = asyncio.Lock()
         self.listings: dict[Listing, None] = {}
         self.page: Mapping[str, InstanceSummary] = {}
 
@@ -200,12 +201,14 @@ class Lists(Service):
             await self._clock.sleep(INTERVAL)
 
     async def _ask(self, query: ListInstances, filter_: _Filter) -> None:
-        found = await self._reads.instances(query)
-        before, page = filter_.page, {item.id: item for item in found.items}
-        frame = difference(before, page)
-        filter_.page = page
-        for listing in filter_.listings:
-            listing.show(page, frame, before)
+        # One read at a time: an older answer must not come after a newer one.
+        async with filter_.reading:
+            found = await self._reads.instances(query)
+            before, page = filter_.page, {item.id: item for item in found.items}
+            frame = difference(before, page)
+            filter_.page = page
+            for listing in filter_.listings:
+                listing.show(page, frame, before)
 
 
 def difference(before: Mapping[str, InstanceSummary], now: Mapping[str, InstanceSummary]) -> bytes | None:

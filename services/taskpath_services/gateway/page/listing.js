@@ -21,6 +21,8 @@ export class Listing {
   /** Tells the answers for this filter from those for the one before. */
   #turn = 0;
   #live = false;
+  /** Whether the next packet is the whole first page. */
+  #whole = false;
   #stop;
 
   /** @param {{connection: import('./connection.js').Connection, api: import('./api.js').Api}} parts */
@@ -94,7 +96,7 @@ export class Listing {
     if (!this.#connection.isOpen) return;
     const packet = { type: 'watchInstances', ...present(this.#filter), limit: PAGE };
     const started = () => {
-      this.#live = turn === this.#turn;
+      this.#live = this.#whole = turn === this.#turn;
     };
     this.#connection.request(packet, started).catch((error) => {
       if (turn === this.#turn && this.#connection.isOpen) {
@@ -113,6 +115,8 @@ export class Listing {
   #receive(packet) {
     if (packet.type === 'instanceDeleted') this.#remove([packet.id]);
     else if (packet.type === 'instancesChanged' && this.#live) {
+      if (this.#whole) this.#remove(this.#missing(packet.items));
+      this.#whole = false;
       this.#merge(packet.items);
       this.#remove(this.#gone(packet.removed));
     } else return;
@@ -128,6 +132,15 @@ export class Listing {
       this.#byId.set(item.id, item);
     }
     this.#sort();
+  }
+
+  /** Those that went after the list was read and before the server began to watch it. */
+  #missing(page) {
+    const there = new Set(page.map(({ id }) => id));
+    const last = page.length === PAGE ? page.at(-1) : null;
+    return this.items
+      .filter((item) => !there.has(item.id) && (!last || newestFirst(item, last) < 0))
+      .map(({ id }) => id);
   }
 
   /** Those that are not just pushed off the watched page by newer ones: they are still there, on a later page. */
