@@ -33,7 +33,7 @@ InstanceId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 Realm: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
 Patterns: TypeAlias = Annotated[list[str], Meta(max_length=100)]
-Revision: TypeAlias = Annotated[int, Meta(ge=0)]
+Revision: TypeAlias = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 PageSize: TypeAlias = Annotated[int, Meta(ge=1, le=200)]
 
 
@@ -90,7 +90,7 @@ class ExecuteTask(ClientPacket, tag="executeTask", frozen=True, kw_only=True):
     task_path: str
     mode: Mode = Mode.ALL
     upstream: Upstream = Upstream.REQUIRE
-    argument: Raw = Raw()
+    argument: Raw = msgspec.field(default_factory=Raw)
     idempotency_key: Key | None = None
 
 
@@ -98,7 +98,7 @@ class ExecuteAllTasks(ClientPacket, tag="executeAllTasks", frozen=True, kw_only=
     """Runs everything."""
 
     id: InstanceId
-    argument: Raw = Raw()
+    argument: Raw = msgspec.field(default_factory=Raw)
     idempotency_key: Key | None = None
 
 
@@ -107,6 +107,15 @@ class CancelTask(ClientPacket, tag="cancel", frozen=True, kw_only=True):
 
     id: InstanceId
     task_path: str = "#"
+    idempotency_key: Key | None = None
+
+
+class SetTaskUpdaters(ClientPacket, tag="setContextUpdaters", frozen=True, kw_only=True):
+    """Replaces what a task's ``update_context`` left: a list of updaters."""
+
+    id: InstanceId
+    task_path: str
+    updaters: Raw
     idempotency_key: Key | None = None
 
 
@@ -124,6 +133,7 @@ ClientPackets: TypeAlias = (
     | ExecuteTask
     | ExecuteAllTasks
     | CancelTask
+    | SetTaskUpdaters
     | Authenticate
 )
 """Everything that a client may send."""
@@ -252,9 +262,16 @@ class InstancePacket(ServerPacket, frozen=True, kw_only=True):
 
 
 class WorkflowDescription(InstancePacket, tag="workflowDescription", frozen=True, kw_only=True):
-    """The tree of an instance."""
+    """The tree of an instance, or a part of it: a large one is described in several packets of one revision.
+
+    Attributes:
+        tasks: the tasks at the root, with their children.
+        continues: whether this adds to the description before it. A task that is there already comes again
+            with further children.
+    """
 
     tasks: list[TaskNode]
+    continues: bool = False
 
 
 class SetTasksStatuses(InstancePacket, tag="setTasksStatuses", frozen=True, kw_only=True):
@@ -298,9 +315,14 @@ class InstancesChanged(ServerPacket, tag="instancesChanged", frozen=True, kw_onl
 
 
 class InstanceGone(ServerPacket, tag="instanceDeleted", frozen=True, kw_only=True):
-    """The instance was deleted, and is watched no more."""
+    """The instance was deleted, and is watched no more.
+
+    Attributes:
+        status: of an ephemeral instance that has ended: how.
+    """
 
     id: str
+    status: InstanceStatus | None = None
 
 
 class Resync(ServerPacket, tag="resync", frozen=True, kw_only=True):
@@ -330,13 +352,13 @@ class CreateInstanceBody(
     """The body of ``POST /instances``."""
 
     workflow: str
-    data: Raw = Raw()
+    data: Raw = msgspec.field(default_factory=Raw)
     realm: Realm = "default"
     name: Annotated[str, Meta(max_length=200)] | None = None
-    base_context: Raw = Raw()
+    base_context: Raw = msgspec.field(default_factory=Raw)
     ephemeral: bool = False
     execute: bool = False
-    argument: Raw = Raw()
+    argument: Raw = msgspec.field(default_factory=Raw)
 
 
 class ExecuteBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -345,7 +367,7 @@ class ExecuteBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", for
     path: str = "#"
     mode: Mode = Mode.ALL
     upstream: Upstream = Upstream.REQUIRE
-    argument: Raw = Raw()
+    argument: Raw = msgspec.field(default_factory=Raw)
 
 
 class CancelBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -354,10 +376,31 @@ class CancelBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forb
     path: str = "#"
 
 
+class UpdateBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The body of ``PATCH /instances/{id}``: an updater of the data, or a name (null for none)."""
+
+    data: Raw = msgspec.field(default_factory=Raw)
+    name: Annotated[str, Meta(max_length=200)] | None | UnsetType = UNSET
+
+
+class ContextUpdatersBody(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
+):
+    """The body of ``PUT …/contextUpdaters``: a list of updaters."""
+
+    updaters: Annotated[Raw, Meta(extra_json_schema={"type": "array"})]
+
+
 class RevisionView(msgspec.Struct, frozen=True, rename="camel"):
     """The answer to a command."""
 
     revision: int
+
+
+class DeletedView(msgspec.Struct, frozen=True):
+    """How many instances were deleted."""
+
+    deleted: int
 
 
 class ValueRef(msgspec.Struct, frozen=True, rename="camel"):
@@ -388,6 +431,14 @@ class InstanceDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     statuses: dict[str, TaskState]
 
 
+class TombstoneDocument(msgspec.Struct, frozen=True):
+    """What is left of an ephemeral instance for ten minutes after it has ended."""
+
+    id: str
+    status: InstanceStatus
+    deleted: bool = True
+
+
 class InstancesDocument(msgspec.Struct, frozen=True, rename="camel"):
     """A page of instances, newest first; ``nextCursor`` is null at the end."""
 
@@ -401,6 +452,7 @@ class TaskDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     Attributes:
         body: its result, if there is one.
         argument: what the current attempt was given.
+        context: what it sees in the context, as the tree stands now.
         context_updaters: what ``update_context`` left.
         attempts: all that are kept, the current one last.
     """
@@ -416,6 +468,7 @@ class TaskDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     attempts: list[AttemptRecord]
     body: Raw | UnsetType = UNSET
     argument: Raw | UnsetType = UNSET
+    context: Raw | UnsetType = UNSET
     error: ErrorInfo | None = None
     progress: Progress | None = None
     retry: RetryState | None = None

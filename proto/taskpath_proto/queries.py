@@ -21,7 +21,8 @@ class ClaimPartition(msgspec.Struct, tag="ClaimPartition", frozen=True, rename="
 
 
 class PartitionClaimed(msgspec.Struct, tag="PartitionClaimed", frozen=True, rename="camel"):
-    """The new epoch, and the instances of the partition that have unfinished executes."""
+    """The new epoch, and the instances of the partition that have something unfinished: executes, handlers,
+    or their own deletion."""
 
     partition: int
     epoch: int
@@ -69,11 +70,20 @@ class Tombstone(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class InstanceView(msgspec.Struct, tag="InstanceView", frozen=True, rename="camel", omit_defaults=True):
-    """The instance at its revision and the records of its tasks, without bodies; None if there is none."""
+    """The instance at its revision and the records of its tasks, without bodies; None if there is none.
+
+    Attributes:
+        instance: its record.
+        tasks: the records of its tasks.
+        tombstone: what is left of an ephemeral instance that has ended.
+        removed_at: the revision at which tasks were last removed. A read ``since`` an earlier one does not
+            tell which, so that everything has to be read anew.
+    """
 
     instance: InstanceRecord | None = None
     tasks: list[TaskRecord] = []
     tombstone: Tombstone | None = None
+    removed_at: int = 0
 
 
 class ReadTask(msgspec.Struct, tag="ReadTask", frozen=True, rename="camel", omit_defaults=True):
