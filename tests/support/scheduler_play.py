@@ -1,5 +1,4 @@
-"""A scheduler to play with: one instance, functions as plain Python, everything at once unless it is held
-back."""
+"""A scheduler to play with: one instance, functions in plain Python, everything at once unless held back."""
 
 from __future__ import annotations
 
@@ -67,8 +66,8 @@ class Play:
 
     Args:
         tasks: its root list.
-        does: by the path of the plan what a function does, or what it returns; else its name and the number
-            of its attempt, as in ``a1``.
+        does: by the path of the plan what a function does or returns; else its name and the number of
+            its attempt, as in ``a1``.
         when: by path, a task's condition.
         updates: by path, the updaters that a task leaves.
         data: the instance's.
@@ -308,8 +307,7 @@ class Play:
         return [(one.attempt, str(AttemptStatus(one.status))) for one in self.task(path).attempts]
 
     def stale(self) -> set[str]:
-        """The plain tasks and groups that are shown as stale, or as having something stale at or under
-        them."""
+        """The tasks that are shown as stale, and the groups that have something stale at or under them."""
         counts = stale_of(self.shelf.record.plan, self.shelf.tasks)
         return {path for path, count in counts.items() if count}
 

@@ -32,8 +32,9 @@ def execute(instance: Instance, command: Execute) -> None:
     tree = instance.tree
     there, upstream = _covered(tree, pattern, command)
     pick = _widened(tree, there, command.mode, upstream)
+    claim = _widened(tree, resolve(tree, pattern.steps, _TAKES[command.mode]), command.mode, upstream)
     for run in instance.runs.values():
-        busy = overlap(tree, run.pick, pick)
+        busy = overlap(tree, run.claim, claim)
         if busy is not None:
             raise TaskpathError(
                 ErrorCode.ALREADY_RUNNING, f"{busy} is part of an execute that is not over.", path=busy
@@ -55,7 +56,7 @@ def execute(instance: Instance, command: Execute) -> None:
     )
     instance.runs_changed = True
     instance.started_at = instance.now if not instance.runs else instance.started_at
-    begin(instance, Run(record, pick))
+    begin(instance, Run(record, pick, claim))
 
 
 def named(tree: Tree, pattern: Pattern, take: Take = Take.ALL) -> Pick:
@@ -94,15 +95,18 @@ def _covered(tree: Tree, pattern: Pattern, command: Execute) -> tuple[Pick, Upst
     return named(tree, pattern, take), command.upstream
 
 
-def _widened(tree: Tree, pick: Pick, mode: Mode, upstream: Upstream) -> Pick:
+def _widened(tree: Tree, pick: Pick | None, mode: Mode, upstream: Upstream) -> Pick:
     """Everything that a call covers: what it names, what it runs before that, what failures held up."""
     around = Around(upstream=upstream is Upstream.RUN, held=mode is Mode.FAILED)
-    return widened(tree.root.spec, pick, around)
+    return widened(tree.root.spec, pick, around) if pick is not None else Pick()
 
 
-def picked_again(tree: Tree, record: RunRecord) -> Pick:
-    """Everything that a run covers that is taken up again."""
-    pick = resolve(tree, Pattern(record.path).steps, _TAKES[record.mode])
-    if pick is not None and record.upstream is not Upstream.RUN:
-        pick = existing(tree.root, pick)
-    return _widened(tree, pick if pick is not None else Pick(), record.mode, record.upstream)
+def taken_up(tree: Tree, record: RunRecord) -> Run:
+    """A run that an earlier owner began, with nothing under way yet."""
+    possible = resolve(tree, Pattern(record.path).steps, _TAKES[record.mode])
+    there = possible
+    if possible is not None and record.upstream is not Upstream.RUN:
+        there = existing(tree.root, possible)
+    pick = _widened(tree, there, record.mode, record.upstream)
+    claim = _widened(tree, possible, record.mode, record.upstream)
+    return Run(record, pick, claim)

@@ -21,16 +21,19 @@ class Run:
     Attributes:
         record: what is stored of it.
         pick: which tasks it covers, by the tree as it was when the call was accepted.
+        claim: which tasks it might cover with longer lists; nobody else may run them meanwhile, so that what
+            it covers is still its own when another owner takes it up.
         root: the frame of the whole tree.
         reached: if it was begun by an earlier owner, the tasks that had begun, and the groups around them.
     """
 
-    __slots__ = ("pick", "reached", "record", "root")
+    __slots__ = ("claim", "pick", "reached", "record", "root")
 
-    def __init__(self, record: RunRecord, pick: Pick, reached: set[Node] | None = None) -> None:
+    def __init__(self, record: RunRecord, pick: Pick, claim: Pick) -> None:
         self.record = record
         self.pick = pick
-        self.reached = reached
+        self.claim = claim
+        self.reached: set[Node] | None = None
         self.root: Frame | None = None
 
     @property

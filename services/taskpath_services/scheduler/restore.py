@@ -5,8 +5,7 @@ from __future__ import annotations
 from taskpath_proto.records import InstanceRecord, TaskRecord, TaskStatus
 from taskpath_proto.values import NULL, Inline, Stored
 from taskpath_services.scheduler import handlers
-from taskpath_services.scheduler.execute import picked_again
-from taskpath_services.scheduler.frames import Run
+from taskpath_services.scheduler.execute import taken_up
 from taskpath_services.scheduler.instance import Identity, Instance
 from taskpath_services.scheduler.node import Kind, Node, Tree, leave_updaters
 from taskpath_services.scheduler.selection import Pick
@@ -56,10 +55,10 @@ def restore(
     instance.progress = record.progress
     instance.touched.clear()
     for run in record.runs:
-        pick = picked_again(instance.tree, run)
-        reached: set[Node] = set()
-        _reach(instance.tree.root, pick, run.number, reached)
-        begin(instance, Run(run, pick, reached))
+        taken = taken_up(instance.tree, run)
+        taken.reached = set()
+        _reach(instance.tree.root, taken.pick, run.number, taken.reached)
+        begin(instance, taken)
     drain(instance)
     for node, status in groups:
         if NAMES[node.status] is not status:

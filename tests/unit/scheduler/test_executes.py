@@ -358,6 +358,17 @@ def test_the_stale_items_of_a_collapsed_foreach_are_counted_right_with_runs_side
     assert stale_of(play.shelf.record.plan, collapsed)["#.all"] == 1
 
 
+def test_what_is_skipped_in_an_item_is_counted_with_the_execute_that_skipped_it() -> None:
+    answers = iter([True, True, False, False])
+    items = group("all", group("g", T("x"), condition=True), foreach=True)
+    play = Play(T("list"), items, does={"#.list": [1, 2]}, when={"#.all.g": lambda context: next(answers)})
+    play.execute()
+    play.execute()
+    assert play.statuses("#.all[0].g.x", "#.all[1].g.x") == "skipped skipped"
+    ((bound, count),) = play.task("#.all").bounds
+    assert (count, bound > play.task("#.list").left) == (2, True)
+
+
 def test_a_list_is_not_read_while_another_run_is_at_its_items() -> None:
     play = Play(T("list"), T("all", foreach=True), does={"#.list": [1, 2, 3]})
     play.execute()

@@ -204,7 +204,7 @@ def test_cancelling_what_does_not_run_changes_nothing() -> None:
 
 
 def test_cancelling_an_unknown_path_cannot_find_it() -> None:
-    with pytest.raises(TaskpathError, match=r"no task #.z"):
+    with pytest.raises(TaskpathError, match=r"no task #\.z"):
         Play(T("a")).cancel("#.z")
 
 
