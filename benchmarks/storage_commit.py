@@ -1,15 +1,18 @@
-"""How fast storage commits: rows/s in groups of 20, 200 and 1,000, beside what the disk and SQLite allow.
+"""How fast storage commits: rows/s in groups of 20, 200 and 1,000, beside what the disk and SQLite allow; and
+how long one step takes, from the event of a task's end being published until it is safe.
 
 The limit is the text of the same changes, inserted by ``executemany`` into one table in one transaction a
 group, with no merging. Both run in turns on the same disk, and the median of the turns counts.
 
     python -m benchmarks.storage_commit
+    python -m benchmarks.storage_commit --step    only the step, over the bus, with nothing else going on
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,15 +20,22 @@ from statistics import median
 
 import msgspec
 
+from benchmarks.measure import percentile
+from taskpath.runtime.buses.memory import MemoryBus
+from taskpath.runtime.clock import SystemClock
+from taskpath.runtime.settings import Settings
+from taskpath_proto import topology
 from taskpath_proto.events import InstanceChanged
 from taskpath_proto.plan import Plan, TaskSpec
 from taskpath_proto.records import InstanceChange, InstanceProgress, TaskChange, TaskStatus
 from taskpath_proto.values import Inline, Item, Stored
 from taskpath_services.storage.records.sqlite import SqliteRecords
+from taskpath_services.storage.service import StorageService
 
 SIZES = (20, 200, 1_000)
 TURNS = 5
 SECONDS_A_TURN = 0.35
+STEPS = 600
 INSTANCES = 10
 TASKS = 10_000
 ID = "4b1d9c02f7aa4c0ebd6f8d1c2a51e39"
@@ -136,8 +146,35 @@ async def measure(folder: Path, size: int) -> tuple[float, float]:
     return median(turn[0] for turn in turns), median(turn[1] for turn in turns)
 
 
+async def step(folder: Path) -> None:
+    """Publishes the ends of single tasks one after the other, and prints how long each took to be safe."""
+    bus = MemoryBus()
+    storage = StorageService(bus, SystemClock(), Settings(data=folder))
+    await bus.start()
+    await storage.start()
+    source = Source(1)
+    mailbox = topology.storage_mailbox(0)
+    created = InstanceChange(workflow="w", plan=Plan(tasks=(TaskSpec(name="fan", foreach="list"),)))
+    for number in range(INSTANCES):
+        await bus.publish(InstanceChanged(f"{ID}{number}", 0, 1, 1, 0, instance=created), mailbox)
+    took: list[float] = []
+    for _ in range(STEPS):
+        event = source.next()
+        started = time.perf_counter()
+        await bus.publish(event, mailbox)
+        took.append((time.perf_counter() - started) * 1e6)
+    await storage.stop()
+    await bus.stop()
+    took = took[STEPS // 6 :]
+    print(f"one step, us: p50 {percentile(took, 0.5):.0f}, p99 {percentile(took, 0.99):.0f}")
+
+
 async def main() -> None:
     """Measures and prints."""
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        await step(Path(folder))
+    if "--step" in sys.argv[1:]:
+        return
     print(f"{'group':>6} {'rows/s':>9} {'us/row':>7} {'limit, rows/s':>14} {'us/row':>7} {'share':>6}")
     with tempfile.TemporaryDirectory(dir=".") as folder:
         for size in SIZES:

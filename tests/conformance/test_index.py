@@ -41,7 +41,7 @@ def new(
     change = InstanceChange(
         realm=realm, workflow=workflow, name=name, status=status, created_at=at, updated_at=at
     )
-    return IndexChange(id, revision, change)
+    return IndexChange(id, revision, change, new=True)
 
 
 def later(id: str, revision: int, change: InstanceChange) -> IndexChange:
@@ -86,6 +86,15 @@ async def test_an_older_change_changes_nothing(index: InstanceIndex) -> None:
     await index.apply([new("a", revision=5, name="new")])
     await index.apply([new("a", revision=5, name="other"), new("a", revision=4, name="old")])
     assert [item.name for item in (await index.page(ListInstances())).items] == ["new"]
+
+
+async def test_a_change_of_what_is_not_there_makes_no_half_a_row(index: InstanceIndex) -> None:
+    # Progress that comes after a deletion; the whole row comes with the next reconciliation, if it is wanted.
+    progress = InstanceChange(progress=InstanceProgress(4, 1, 0, 1, 0.25))
+    await index.apply([new("a"), IndexDeletion("a", 2), later("a", 3, progress), later("b", 3, progress)])
+    assert await ids(index) == []
+    await index.apply([later("a", 4, progress), new("a"), later("a", 5, progress)])
+    assert [(row.id, row.revision) for row in await index.indexed("", 10)] == [("a", 5)]
 
 
 async def test_a_deletion_and_the_same_id_again(index: InstanceIndex) -> None:

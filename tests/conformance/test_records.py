@@ -9,9 +9,10 @@ import pytest
 
 from taskpath_proto.errors import ErrorCode, ErrorInfo
 from taskpath_proto.events import InstanceChanged, InstanceDeleted, LogLine, LogsWritten
-from taskpath_proto.plan import Plan, TaskSpec
-from taskpath_proto.queries import PutBlob
+from taskpath_proto.plan import Handler, Plan, TaskSpec
+from taskpath_proto.queries import PutBlob, Tombstone
 from taskpath_proto.records import (
+    HandlerRecord,
     InstanceChange,
     InstanceProgress,
     InstanceStatus,
@@ -22,9 +23,16 @@ from taskpath_proto.records import (
     TaskStatus,
 )
 from taskpath_proto.values import INLINE_BYTES, KEEP_BYTES, Blob, Inline, Stored
-from taskpath_services.storage.records.contract import OWN, TOMBSTONE_MS, Outcome, RecordStore, Write
+from taskpath_services.storage.records.contract import (
+    DEAD_MS,
+    OWN,
+    TOMBSTONE_MS,
+    Outcome,
+    RecordStore,
+    Write,
+)
 from taskpath_services.storage.records.sqlite import SqliteRecords
-from taskpath_services.storage.selection import Selection
+from taskpath_services.storage.selection import Selection, items_of
 
 NOW = 1_700_000_000_000
 LARGE = '"' + "x" * KEEP_BYTES + '"'
@@ -63,8 +71,10 @@ def changed(
     )
 
 
-def deleted(revision: int, *, epoch: int = 1, id: str = "a") -> InstanceDeleted:
-    return InstanceDeleted(id=id, partition=0, epoch=epoch, revision=revision)
+def deleted(
+    revision: int, *, epoch: int = 1, id: str = "a", status: InstanceStatus | None = None
+) -> InstanceDeleted:
+    return InstanceDeleted(id=id, partition=0, epoch=epoch, revision=revision, realm="r", status=status)
 
 
 def created(
@@ -239,6 +249,18 @@ async def test_the_epoch_of_an_event_counts_if_the_store_has_lost_it(store: Reco
     assert (await store.claim(0, "x", 1)).epoch == 10
 
 
+async def test_a_claim_names_whoever_has_handlers_to_run_or_is_being_deleted(store: RecordStore) -> None:
+    handlers = InstanceChange(handlers=(HandlerRecord(number=3, handler=Handler.COMPLETE),), runs=())
+    await commit(store, created("a"), created("b"), created("c"))
+    await commit(store, changed(2, id="a", instance=handlers))
+    await commit(store, changed(2, id="c", instance=InstanceChange(deleting=True, handlers=())))
+    assert set((await store.claim(0, "x", NOW)).active) == {"a", "c"}
+    await commit(store, changed(3, id="a", instance=InstanceChange(handlers=()), epoch=NOW))
+    assert set((await store.claim(0, "x", NOW)).active) == {"c"}
+    await commit(store, deleted(3, id="c", epoch=NOW + 1))
+    assert (await store.claim(0, "x", NOW)).active == ()
+
+
 async def test_a_claim_names_the_instances_with_unfinished_runs(store: RecordStore) -> None:
     runs = InstanceChange(runs=(RunRecord(number=1),))
     await commit(store, created("a"), created("b"), created("c"), created("d", partition=1))
@@ -315,13 +337,75 @@ async def test_an_id_can_be_used_again(store: RecordStore) -> None:
     assert await tasks(store) == {}
 
 
-async def test_a_tombstone_goes_in_the_end(store: RecordStore) -> None:
+async def test_the_dead_are_forgotten_in_the_end(store: RecordStore) -> None:
     await commit(store, created("a"), created("b"), deleted(2, id="a"))
     await commit(store, PutBlob("a", "#.one", "items", 1, "[]"))
-    await commit(store, deleted(2, id="b"), now=NOW + TOMBSTONE_MS + 1)
+    await commit(store, deleted(2, id="b"), now=NOW + DEAD_MS + 1)
     assert not (await store.standing("a")).deleted
     assert (await store.standing("b")).deleted
     assert await store.texts("a", [("#.one", "items", 1)]) == {}
+
+
+async def test_the_dead_are_forgotten_at_the_start(store: RecordStore) -> None:
+    ids = [str(number) for number in range(250)]
+    await commit(store, *map(created, ids), *(deleted(2, id=id) for id in ids))
+    await store.begin(4, NOW + DEAD_MS - 1)
+    assert (await store.standing("0")).deleted
+    await store.begin(4, NOW + DEAD_MS)
+    assert not any([(await store.standing(id)).deleted for id in ids])
+
+
+async def test_the_tombstone_of_an_ephemeral_instance_tells_how_it_ended(store: RecordStore) -> None:
+    await commit(store, created("a"), created("b"))
+    await commit(store, deleted(2, id="a", status=InstanceStatus.FAILED), deleted(2, id="b"))
+    assert await store.tombstone("a", NOW) == Tombstone("a", "r", InstanceStatus.FAILED)
+    assert await store.tombstone("a", NOW + TOMBSTONE_MS - 1) is not None
+    assert await store.tombstone("a", NOW + TOMBSTONE_MS) is None
+    assert await store.tombstone("b", NOW) is None
+    assert await store.tombstone("nope", NOW) is None
+    # A repeat says nothing new, and a new instance of this id is not the old one.
+    await commit(store, deleted(2, id="a", status=InstanceStatus.DONE), now=NOW + 5)
+    assert await store.tombstone("a", NOW) == Tombstone("a", "r", InstanceStatus.FAILED)
+    await commit(store, created("a"))
+    assert await store.tombstone("a", NOW) is None
+
+
+async def test_an_instance_that_is_being_deleted_is_seen_by_its_owner_only(store: RecordStore) -> None:
+    await commit(store, created(), changed(2, TaskChange(path="#.one", attempt=1)), created("b"))
+    assert await commit(store, changed(3, instance=InstanceChange(deleting=True))) == [APPLIED]
+    assert (await store.view("a", Selection())).instance is None
+    assert (await store.task("a", "#.one")).instance is None
+    assert await store.instance("a") is None
+    assert not (await store.logs("a", "#.one", 0, 10)).known
+    standing = await store.standing("a")
+    assert (standing.revision, standing.deleted) == (3, True)
+    assert [row.id for row in await store.indexed("", 10)] == ["b"]
+    loaded = await store.load("a")
+    assert loaded.instance is not None
+    assert loaded.instance.deleting
+    assert [task.path for task in loaded.tasks] == ["#.one"]
+    # What its handlers change does not bring it back.
+    assert await commit(store, changed(4, instance=InstanceChange(handlers=()))) == [APPLIED]
+    assert await store.instance("a") is None
+    assert await commit(store, deleted(5)) == [APPLIED]
+    assert (await store.load("a")).instance is None
+
+
+async def test_what_was_removed_last_is_told_by_its_revision(store: RecordStore) -> None:
+    async def removed_at() -> int:
+        return (await store.view("a", Selection())).removed_at
+
+    await commit(store, created(), changed(2, TaskChange(path="#.fan[0]", attempt=1)))
+    assert await removed_at() == 0
+    await commit(store, changed(3, removed=("#.fan[0]",)), changed(4))
+    assert await removed_at() == 3
+    await commit(store, changed(5, removed=("#.fan[1]",)))
+    assert await removed_at() == 5
+
+
+async def test_the_number_of_partitions_is_that_of_the_first_start(store: RecordStore) -> None:
+    assert await store.begin(3, NOW) == 3
+    assert await store.begin(8, NOW) == 3
 
 
 # -- values
@@ -411,13 +495,32 @@ async def test_a_record_may_repeat_the_reference_to_its_own_value(store: RecordS
     assert len(await store.texts("a", [("#.one", "items", OWN)])) == 1
 
 
-async def test_items_of_a_foreach(store: RecordStore) -> None:
+async def test_what_tasks_have_left(store: RecordStore) -> None:
     paths = [f"#.fan[{index}]" for index in range(12)] + ["#.fan[3].sub", "#.fan", "#.fan2", "#.fan2[0]"]
     await commit(
         store, created(), changed(2, *(TaskChange(path=path, body=Inline(f'"{path}"')) for path in paths))
     )
-    found = {record.path: record.body for record in await store.items("a", "#.fan")}
+    await commit(
+        store,
+        changed(
+            3,
+            TaskChange(path="#.fan[1]", updaters=Inline("[]")),
+            TaskChange(path="#.fan[2]", updaters=None, executor='"updaters":['),
+            TaskChange(path="#.fan[4]", updaters=Inline(LARGE)),
+            TaskChange(
+                path="#.fan", own=TaskStatus.OK, left=7, items=Inline("[0]"), count=12, status=TaskStatus.OK
+            ),
+        ),
+    )
+    spans = [items_of("#.fan")]
+    found = {one.path: one.body for one in await store.results("a", spans)}
     assert found == {path: Inline(f'"{path}"') for path in paths if path.startswith("#.fan[")}
+    updated = {one.path: one.updaters for one in await store.results("a", spans, updated=True)}
+    assert updated == {"#.fan[1]": Inline("[]"), "#.fan[4]": Blob("#.fan[4]", "updaters", OWN, len(LARGE))}
+    (foreach,) = await store.results("a", [("#.fan", "#.fan\x01")])
+    assert (foreach.status, foreach.own, foreach.left) == (TaskStatus.OK, TaskStatus.OK, 7)
+    assert (foreach.items, foreach.count) == (Inline("[0]"), 12)
+    assert await store.results("a", []) == []
 
 
 # -- views
@@ -480,7 +583,10 @@ async def test_a_view_of_more_than_a_page(store: RecordStore) -> None:
     await fan(store, 2_100)
     assert len(await view(store, items=3_000)) == 4_202
     assert len((await store.load("a")).tasks) == 4_202
-    assert len(await store.items("a", "#.fan")) == 4_200
+    spans = [items_of("#.fan"), ("#", "$")]
+    assert len(await store.results("a", spans[:1])) == 4_200
+    assert len(await store.results("a", spans)) == 8_402
+    assert 100 < len(await store.results("a", spans, most=100)) <= 4_200
 
 
 async def test_what_is_not_there(store: RecordStore) -> None:

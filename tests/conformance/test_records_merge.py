@@ -17,10 +17,12 @@ from msgspec import UNSET
 
 from taskpath_proto.errors import ErrorCode, ErrorInfo
 from taskpath_proto.events import InstanceChanged
-from taskpath_proto.plan import Plan, RetrySpec, TaskSpec
+from taskpath_proto.plan import Handler, Plan, RetrySpec, TaskSpec
 from taskpath_proto.records import (
     AttemptRecord,
     AttemptStatus,
+    CommandRecord,
+    HandlerRecord,
     InstanceChange,
     InstanceProgress,
     InstanceRecord,
@@ -87,31 +89,33 @@ def some_of(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any
 
 
 none = st.none()
+task_values: dict[str, st.SearchStrategy[Any]] = {
+    "status": st.sampled_from(TaskStatus),
+    "bound": numbers,
+    "left": numbers,
+    "own_left": numbers,
+    "attempt": numbers,
+    "command": st.tuples(numbers, numbers),
+    "execution_time": none | numbers,
+    "duration": none | numbers,
+    "executor": none | texts,
+    "body": none | values,
+    "error": none | errors,
+    "argument": none | values,
+    "updaters": none | values,
+    "retry": none | retries,
+    "progress": none | progresses,
+    "attempts": attempts,
+    "own": none | st.sampled_from(TaskStatus),
+    "items": none | values,
+    "count": none | numbers,
+    "rollup": st.builds(Rollup, numbers, numbers),
+    "bounds": counts,
+    "reason": none | texts,
+    "joining": none | st.sampled_from(TaskStatus),
+}
 # What is merged with difficulty comes often.
-task_fields = some_of(
-    error=none | errors,
-    error_=errors,
-    retry=none | retries,
-    retry_=retries,
-    progress=none | progresses,
-    progress_=progresses,
-    body=none | values,
-    items=none | values,
-    updaters=none | values,
-    argument=none | values,
-    status=st.sampled_from(TaskStatus),
-    bound=numbers,
-    attempt=numbers,
-    command=st.tuples(numbers, numbers),
-    execution_time=none | numbers,
-    executor=none | texts,
-    attempts=attempts,
-    own=none | st.sampled_from(TaskStatus),
-    count=none | numbers,
-    rollup=st.builds(Rollup, numbers, numbers),
-    bounds=counts,
-    reason=none | texts,
-)
+task_fields = some_of(**task_values, error_=errors, retry_=retries, progress_=progresses)
 changes = st.builds(
     lambda path, fields: TaskChange(path=path, **{name.rstrip("_"): value for name, value in fields.items()}),
     st.sampled_from(["#.x", "#.x", "#.fan[1]"]),
@@ -128,22 +132,33 @@ plans = st.builds(Plan, tasks=st.lists(specs, max_size=2).map(tuple), queue=st.s
 runs = st.lists(
     st.builds(RunRecord, numbers, mode=st.sampled_from(Mode), argument=st.none() | values), max_size=2
 ).map(tuple)
-instance_changes = st.builds(
-    lambda fields: InstanceChange(**fields),
-    some_of(
-        realm=texts,
-        name=none | texts,
-        data=values,
-        base_context=values,
-        plan=plans,
-        counter=numbers,
-        runs=runs,
-        status=st.sampled_from(InstanceStatus),
-        progress=st.builds(InstanceProgress, numbers, fraction=fractions),
-        created_at=numbers,
-        started_at=none | numbers,
-    ),
-)
+handlers = st.lists(
+    st.builds(HandlerRecord, numbers, st.sampled_from(Handler), error=none | errors), max_size=2
+).map(tuple)
+commands = st.lists(st.builds(CommandRecord, texts, texts, numbers, numbers), max_size=2).map(tuple)
+instance_values: dict[str, st.SearchStrategy[Any]] = {
+    "realm": texts,
+    "workflow": texts,
+    "name": none | texts,
+    "data": values,
+    "base_context": values,
+    "ephemeral": st.booleans(),
+    "plan": plans,
+    "plan_version": numbers,
+    "counter": numbers,
+    "runs": runs,
+    "status": st.sampled_from(InstanceStatus),
+    "progress": st.builds(InstanceProgress, numbers, fraction=fractions),
+    "created_at": numbers,
+    "updated_at": numbers,
+    "started_at": none | numbers,
+    "finished_at": none | numbers,
+    "creation_key": none | texts,
+    "handlers": handlers,
+    "commands": commands,
+    "deleting": st.booleans(),
+}
+instance_changes = st.builds(lambda fields: InstanceChange(**fields), some_of(**instance_values))
 events = st.tuples(st.lists(changes, min_size=1, max_size=4), none | instance_changes)
 groups = st.lists(st.lists(events, min_size=1, max_size=4), min_size=2, max_size=5)
 
@@ -211,6 +226,9 @@ async def check(
         path: expected(task) for path, task in tasks.items()
     }
     for path, task in tasks.items():
+        if instance.deleting:
+            assert (await store.task(id, path)).instance is None
+            continue
         shown = (await store.task(id, path)).task
         assert shown is not None
         assert (shown.body, shown.items, shown.updaters) == (
@@ -224,7 +242,16 @@ def _refers_to_itself(task: TaskRecord) -> bool:
     return isinstance(task.body, Stored) and task.body.path == task.path
 
 
-@settings(max_examples=100)
+def test_every_field_is_tried() -> None:
+    assert task_values.keys() == set(TaskChange.__struct_fields__) - {"path"}
+    assert instance_values.keys() == set(InstanceChange.__struct_fields__)
+    # A record has what its changes have, and what the store adds.
+    assert set(TaskRecord.__struct_fields__) - set(TaskChange.__struct_fields__) == {"revision"}
+    added = set(InstanceRecord.__struct_fields__) - set(InstanceChange.__struct_fields__)
+    assert added == {"id", "epoch", "revision"}
+
+
+@settings(max_examples=200)
 @given(written=groups)
 def test_a_record_is_all_its_changes_merged(
     opened: tuple[asyncio.Runner, RecordStore],

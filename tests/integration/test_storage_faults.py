@@ -13,9 +13,11 @@ from taskpath_proto.events import InstanceChanged
 from taskpath_proto.queries import ListInstances
 from taskpath_proto.records import InstanceChange, TaskChange
 from taskpath_proto.values import Inline
+from taskpath_services.storage.database import Database
 from taskpath_services.storage.faults import StoreUnavailable
 from taskpath_services.storage.index.contract import IndexChange
 from taskpath_services.storage.index.sqlite import SqliteIndex
+from taskpath_services.storage.records import schema
 from taskpath_services.storage.records.contract import Outcome
 from taskpath_services.storage.records.sqlite import SqliteRecords
 
@@ -98,3 +100,27 @@ async def test_another_writer_is_noticed(store: SqliteRecords, tmp_path: Path) -
         assert await store.commit([late], 0) == [Outcome.REPEATED]
     finally:
         await other.close()
+
+
+async def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite"
+    first = Database(
+        path, kind="records", mark=schema.MARK, migrations=schema.MIGRATIONS[:1], synchronous="FULL"
+    )
+    await first.open()
+    await first.write(
+        lambda connection: connection.executemany(
+            "insert into instances values (?, 0, 1, 1, 0, 1, ?, null, '{}')",
+            [("a", 1), ("b", 0), ("c", None)],
+        )
+    )
+    await first.close()
+    records = SqliteRecords(path)
+    await records.open()
+    try:
+        assert (await records.claim(0, "x", 5)).active == ("a",)
+        event = InstanceChanged("b", 0, 5, 2, 1, instance=InstanceChange(deleting=True))
+        assert await records.commit([event], 0) == [Outcome.APPLIED]
+        assert (await records.claim(0, "x", 5)).active == ("a", "b")
+    finally:
+        await records.close()

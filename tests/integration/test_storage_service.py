@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from taskpath.runtime.buses.memory import MemoryBus
-from taskpath.runtime.caller import Caller
 from taskpath.runtime.clock import ManualClock
 from taskpath.runtime.settings import Settings, SettingsError
 from taskpath_proto import topology
@@ -20,88 +19,23 @@ from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.events import InstanceChanged, InstanceDeleted, LogLine, LogsWritten
 from taskpath_proto.plan import Plan, TaskSpec
 from taskpath_proto.queries import (
-    BlobPut,
-    ClaimPartition,
     InstanceLoaded,
     InstancesPage,
     InstanceView,
     ListInstances,
     LoadInstance,
     LogsView,
-    PartitionClaimed,
-    PutBlob,
     ReadInstance,
     ReadLogs,
     ReadTask,
-    ReadValue,
     TaskView,
-    ValueRead,
+    Tombstone,
 )
 from taskpath_proto.records import InstanceChange, InstanceStatus, TaskChange, TaskStatus
-from taskpath_proto.values import KEEP_BYTES, Blob, Inline, Item, Joined, Stored, Value
+from taskpath_proto.values import Blob, Inline, Item, Joined, Stored, Value
 from taskpath_services.storage.faults import ConflictingEvent
 from taskpath_services.storage.service import StorageService
-
-LARGE = '"' + "x" * KEEP_BYTES + '"'
-MAILBOX = topology.storage_mailbox(0)
-
-
-class WatchedClock(ManualClock):
-    """Tells when somebody begins to sleep."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sleeps: asyncio.Queue[float] = asyncio.Queue()
-
-    async def sleep(self, seconds: float) -> None:
-        self.sleeps.put_nowait(seconds)
-        await super().sleep(seconds)
-
-    async def asleep(self, seconds: float) -> None:
-        """Returns when somebody has begun to sleep for so long."""
-        while await self.sleeps.get() != pytest.approx(seconds, abs=0.001):
-            pass
-
-
-class System:
-    """Storage alone on a bus, and somebody who asks it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.bus = MemoryBus()
-        self.clock = WatchedClock()
-        self.service = StorageService(self.bus, self.clock, Settings(data=folder, partitions=2))
-        self.caller = Caller(self.bus, self.clock, "test", timeout=20)
-
-    async def start(self) -> None:
-        await self.bus.start()
-        await self.service.start()
-        await self.caller.start()
-
-    async def stop(self) -> None:
-        await self.caller.stop()
-        await self.service.stop()
-        await self.bus.stop()
-
-    def publish(self, event: InstanceChanged | InstanceDeleted | LogsWritten) -> asyncio.Future[None]:
-        return self.bus.publish(
-            event, topology.instance_key(event.id), topology.storage_mailbox(event.partition)
-        )
-
-    async def claim(self, partition: int = 0) -> PartitionClaimed:
-        mailbox = topology.storage_mailbox(partition)
-        return await self.caller.ask(mailbox, ClaimPartition(partition, "test"), PartitionClaimed)
-
-    async def read(self, value: Value, min_revision: int = 0) -> str:
-        query = ReadValue("a", value, min_revision)
-        return (await self.caller.ask(topology.QUERIES, query, ValueRead)).json
-
-    async def view(self, query: ReadInstance) -> InstanceView:
-        return await self.caller.ask(topology.QUERIES, query, InstanceView)
-
-    async def listed(self) -> list[str]:
-        page = await self.caller.ask(topology.QUERIES, ListInstances(), InstancesPage)
-        return [item.id for item in page.items]
+from tests.support.storage import LARGE, MAILBOX, System, changed, created
 
 
 @pytest.fixture
@@ -110,23 +44,6 @@ async def system(tmp_path: Path) -> AsyncIterator[System]:
     await made.start()
     yield made
     await made.stop()
-
-
-def changed(
-    revision: int, *tasks: TaskChange, epoch: int = 1, id: str = "a", instance: InstanceChange | None = None
-) -> InstanceChanged:
-    return InstanceChanged(id, 0, epoch, revision, revision - 1, tasks=list(tasks), instance=instance)
-
-
-def created(plan: Plan | None = None, *, id: str = "a", epoch: int = 1) -> InstanceChanged:
-    change = InstanceChange(
-        realm="r",
-        workflow="w",
-        plan=plan or Plan(tasks=(TaskSpec(name="one"),)),
-        data=Inline("1"),
-        created_at=5,
-    )
-    return changed(1, id=id, epoch=epoch, instance=change)
 
 
 # -- events
@@ -214,6 +131,67 @@ async def test_everything_is_there_after_a_restart(system: System, tmp_path: Pat
         assert (await again.claim()).epoch > first.epoch
     finally:
         await again.stop()
+
+
+async def test_another_number_of_partitions_stops_the_start(system: System, tmp_path: Path) -> None:
+    await system.stop()
+    with pytest.raises(SettingsError, match="TASKPATH_PARTITIONS is 3; expected is 2"):
+        await StorageService(MemoryBus(), ManualClock(), Settings(data=tmp_path, partitions=3)).start()
+    again = System(tmp_path)
+    await again.start()
+    await again.stop()
+
+
+# -- ends
+
+
+async def test_for_ten_minutes_a_tombstone_tells_how_it_ended(system: System, tmp_path: Path) -> None:
+    await system.publish(created())
+    await system.publish(InstanceDeleted("a", 0, 1, 2, realm="r", status=InstanceStatus.FAILED))
+    tombstone = Tombstone("a", "r", InstanceStatus.FAILED)
+    assert await system.view(ReadInstance("a")) == InstanceView(tombstone=tombstone)
+    assert await system.view(ReadInstance("a", min_revision=2)) == InstanceView(tombstone=tombstone)
+    assert await system.task("#.one") == TaskView(tombstone=tombstone)
+    await system.stop()
+    again = System(tmp_path)
+    await again.start()
+    try:
+        assert (await again.view(ReadInstance("a"))).tombstone == tombstone
+        again.clock.move(600)
+        assert await again.view(ReadInstance("a")) == InstanceView()
+        assert await again.task("#.one") == TaskView()
+    finally:
+        await again.stop()
+
+
+async def test_who_is_being_deleted_is_gone_for_all_but_its_owner(system: System) -> None:
+    await system.publish(created())
+    await system.publish(changed(2, TaskChange(path="#.one", status=TaskStatus.OK, body=Inline("1"))))
+    waiting = asyncio.ensure_future(system.view(ReadInstance("a", min_revision=9)))
+    await system.clock.asleep(20)
+    await system.publish(changed(3, instance=InstanceChange(deleting=True)))
+    assert (await waiting).instance is None
+    assert await system.listed() == []
+    assert (await system.view(ReadInstance("a", min_revision=3))).instance is None
+    assert (await system.task("#.one")).instance is None
+    with pytest.raises(TaskpathError) as caught:
+        await system.read(Stored("#.one", 1))
+    assert caught.value.code is ErrorCode.UNKNOWN_INSTANCE
+    assert (await system.claim()).active == ("a",)
+    loaded = await system.caller.ask(MAILBOX, LoadInstance("a"), InstanceLoaded)
+    assert loaded.instance is not None
+    assert loaded.instance.deleting
+
+
+async def test_a_view_tells_when_something_was_removed(system: System) -> None:
+    await system.publish(created(FAN))
+    await system.publish(changed(2, TaskChange(path="#.plain", count=2), TaskChange(path="#.plain[1]")))
+    assert (await system.view(ReadInstance("a", since=1))).removed_at == 0
+    shorter = changed(3, TaskChange(path="#.plain", count=1))
+    shorter.removed = ["#.plain[1]"]
+    await system.publish(shorter)
+    found = await system.view(ReadInstance("a", since=2))
+    assert ([task.path for task in found.tasks], found.removed_at) == (["#.plain"], 3)
 
 
 # -- faults
@@ -346,13 +324,8 @@ async def test_numbers_and_texts_out_of_range_are_refused(system: System) -> Non
 # -- values
 
 
-async def put(system: System, path: str, name: str, version: int, json: str) -> Value:
-    query = PutBlob("a", path, name, version, json)
-    return (await system.caller.ask(topology.QUERIES, query, BlobPut)).value
-
-
 async def test_bodies_and_blobs_are_read(system: System) -> None:
-    blob = await put(system, "#.one", "body", 1, '"blob"')
+    blob = await system.put("#.one", "body", 1, '"blob"')
     assert blob == Blob("#.one", "body", 1, 6)
     await system.publish(created())
     await system.publish(
@@ -369,7 +342,7 @@ async def test_bodies_and_blobs_are_read(system: System) -> None:
 
 
 async def test_an_item_of_a_list(system: System) -> None:
-    items = await put(system, "#.fan", "items", 1, '[{"a": 1}, 2 ]')
+    items = await system.put("#.fan", "items", 1, '[{"a": 1}, 2 ]')
     await system.publish(created())
     await system.publish(changed(2, TaskChange(path="#.fan", items=items, count=2)))
     assert await system.read(Item(items, 0)) == '{"a": 1}'
@@ -401,17 +374,22 @@ async def test_a_joined_list_has_the_items_in_their_order(system: System) -> Non
     bodies[2], bodies[3], bodies[10] = (
         None,
         Inline(LARGE),
-        await put(system, "#.plain[10]", "body", 1, '"blob"'),
+        await system.put("#.plain[10]", "body", 1, '"blob"'),
     )
-    changes += [TaskChange(path=f"#.plain[{index}]", body=body) for index, body in enumerate(bodies)]
+    changes += [
+        TaskChange(path=f"#.plain[{index}]", status=TaskStatus.OK, body=body)
+        for index, body in enumerate(bodies)
+    ]
     await system.publish(created(FAN))
     await system.publish(changed(2, *changes))
+    # What it left before does not count.
+    await system.publish(changed(3, TaskChange(path="#.plain[5]", status=TaskStatus.CANCELLED)))
     joined = Joined("#.plain", "list", 12)
-    assert await system.read(joined) == f'[0,1,null,{LARGE},4,5,6,7,8,9,"blob",11]'
+    assert await system.read(joined) == f'[0,1,null,{LARGE},4,null,6,7,8,9,"blob",11]'
     assert await system.read(Item(joined, 3)) == LARGE
     assert await system.read(Item(joined, 2)) == "null"
     shape = Joined("#", "dict", 2, (("é", joined), ("two", Stored("#.plain[1]", 1))))
-    assert await system.read(shape) == f'{{"é":[0,1,null,{LARGE},4,5,6,7,8,9,"blob",11],"two":1}}'
+    assert await system.read(shape) == f'{{"é":[0,1,null,{LARGE},4,null,6,7,8,9,"blob",11],"two":1}}'
     assert await system.read(Joined("#.plain", "list", 0)) == "[]"
     assert await system.read(Joined("#", "dict", 0)) == "{}"
 
@@ -461,17 +439,22 @@ async def test_a_value_that_is_not_there(system: System) -> None:
 
 
 async def test_a_value_above_the_limit_is_refused(tmp_path: Path) -> None:
-    system = System(tmp_path)
-    system.service = StorageService(system.bus, system.clock, Settings(data=tmp_path, max_value=2_000))
+    system = System(tmp_path, max_value=2_000)
     await system.start()
     try:
         with pytest.raises(TaskpathError) as caught:
-            await put(system, "#.one", "body", 1, '"' + "é" * 1_000 + '"')
+            await system.put("#.one", "body", 1, '"' + "é" * 1_000 + '"')
         assert caught.value.code is ErrorCode.TOO_LARGE
         half = '"' + "x" * 1_000 + '"'
         await system.publish(created(FAN))
         await system.publish(
-            changed(2, *(TaskChange(path=f"#.plain[{i}]", body=Inline(half)) for i in range(2)))
+            changed(
+                2,
+                *(
+                    TaskChange(path=f"#.plain[{i}]", status=TaskStatus.OK, body=Inline(half))
+                    for i in range(2)
+                ),
+            )
         )
         with pytest.raises(TaskpathError) as caught:
             await system.read(Joined("#.plain", "list", 2))

@@ -7,46 +7,36 @@ from typing import TypeAlias
 
 import msgspec
 
+from taskpath.inputs import has_left
 from taskpath_proto import paths
-from taskpath_proto.plan import Plan, TaskSpec
-from taskpath_proto.records import TaskStatus
+from taskpath_proto.plan import TaskSpec
 from taskpath_proto.values import Inline, Value
-from taskpath_services.storage.records.contract import ItemRecord
+from taskpath_services.storage.records.contract import TaskResult
 
 Shape: TypeAlias = Value | None | list["Shape"] | tuple[tuple[str, "Shape"], ...]
 """A value, nothing, the results of items in order, or the results of subtasks by name."""
 
 
-def spec_at(plan: Plan, path: str) -> TaskSpec | None:
-    """The task of the plan at a path, whichever items are on the way."""
-    spec: TaskSpec | None = None
-    siblings: Iterable[TaskSpec] = plan.tasks
-    for step in paths.split(path):
-        if isinstance(step, int):
-            continue
-        spec = next((candidate for candidate in siblings if candidate.name == step), None)
-        if spec is None:
-            return None
-        siblings = spec.subtasks or ()
-    return spec
-
-
-def items(spec: TaskSpec | None, foreach: str, count: int, found: Mapping[str, ItemRecord]) -> list[Shape]:
-    """The results of a foreach's items.
+def items(spec: TaskSpec | None, foreach: str, count: int, found: Mapping[str, TaskResult]) -> list[Shape]:
+    """The results of a foreach's items, in their order.
 
     Args:
         spec: the foreach; None if the plan has it no more.
         foreach: its path.
         count: how many items it has.
-        found: the records at and below its items, by path.
+        found: what is left of its items and of what is below them, by path.
     """
-    subtasks = None if spec is None else spec.subtasks
-    return [_task(subtasks, paths.item(foreach, index), found) for index in range(count)]
+    return [item(spec, paths.item(foreach, index), found) for index in range(count)]
 
 
-def _task(subtasks: Iterable[TaskSpec] | None, path: str, found: Mapping[str, ItemRecord]) -> Shape:
+def item(spec: TaskSpec | None, path: str, found: Mapping[str, TaskResult]) -> Shape:
+    """The result of one item; nothing, if it has none."""
+    return _task(None if spec is None else spec.subtasks, path, found)
+
+
+def _task(subtasks: Iterable[TaskSpec] | None, path: str, found: Mapping[str, TaskResult]) -> Shape:
     record = found.get(path)
-    if record is None or record.status is TaskStatus.SKIPPED:
+    if record is None or not has_left(record, plain=subtasks is None):
         return None
     if subtasks is None:
         return record.body
@@ -54,15 +44,12 @@ def _task(subtasks: Iterable[TaskSpec] | None, path: str, found: Mapping[str, It
     for spec in subtasks:
         below = paths.child(path, spec.name)
         child = found.get(below)
-        if child is None or child.status is TaskStatus.SKIPPED:
+        if child is None or not has_left(child, plain=spec.subtasks is None and spec.foreach is None):
             continue
         if spec.foreach is not None:
-            if child.count is not None:
-                parts.append((spec.name, items(spec, below, child.count, found)))
-            continue
-        shape = _task(spec.subtasks, below, found)
-        if shape is not None:
-            parts.append((spec.name, shape))
+            parts.append((spec.name, items(spec, below, child.count or 0, found)))
+        else:
+            parts.append((spec.name, _task(spec.subtasks, below, found)))
     return tuple(parts)
 
 

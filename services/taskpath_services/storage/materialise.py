@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
 
+from taskpath.inputs import Derivation, way_to
 from taskpath_proto import paths
 from taskpath_proto.errors import ErrorCode, TaskpathError
+from taskpath_proto.plan import TaskSpec
 from taskpath_proto.records import InstanceRecord
-from taskpath_proto.values import Blob, Inline, Item, Joined, Stored, Value
+from taskpath_proto.values import NULL, Blob, Inline, Item, Joined, Stored, Value
 from taskpath_services.storage import joined
 from taskpath_services.storage.joined import Shape
 from taskpath_services.storage.records.contract import OWN, RecordStore, TextKey, ValueName
+from taskpath_services.storage.selection import at_or_under, items_of, without_items
 
 MAX_DEPTH: Final = 100
 """Values that refer to values that refer to values: so deep, it can only be a circle."""
 
 TEXTS: Final = 500
 """So many texts are asked for at once."""
+
+LONG: Final = 1_000
+"""The results of more tasks are put together in a thread."""
 
 _NAMES: Final[Mapping[str, ValueName]] = {
     "body": "body",
@@ -64,7 +71,7 @@ class Materialiser:
         if isinstance(value, Item):
             return await self._item(value, depth)
         if value.shape == "dict":
-            parts = {part: await self.json(part, depth + 1) for _, part in value.parts}
+            parts = await self.texts([part for _, part in value.parts], depth)
             return self._bounded(joined.text(value.parts, parts))
         return await self._list(value.path, value.count, depth)
 
@@ -77,9 +84,17 @@ class Materialiser:
                 text = await self._text((path, "body", OWN))
             elif body is not None:
                 return await self.json(body, depth + 1)
+            elif (joined_there := await self._joined_at(path)) is not None:
+                return await self.json(joined_there, depth + 1)
         if text is None:
             raise TaskpathError(ErrorCode.CANNOT_FIND_TASK, f"{path} has no result.", path=path)
         return text
+
+    async def _joined_at(self, path: str) -> Value | None:
+        plan = self._instance.plan
+        found = await self._records.results(self._instance.id, without_items(plan, path))
+        known = {record.path: record for record in found}
+        return Derivation(plan, self._instance.data or NULL, known).joined_at(path)
 
     async def _blob(self, blob: Blob, depth: int) -> str:
         text = await self._text((blob.path, blob.name, blob.version))
@@ -103,9 +118,11 @@ class Materialiser:
 
     async def _item(self, item: Item, depth: int) -> str:
         of = item.of
-        if isinstance(of, Joined) and of.shape == "list" and not self._is_group(of.path):
-            body = await self._records.value(self._instance.id, paths.item(of.path, item.index), "body")
-            return "null" if body is None else await self.json(body, depth + 1)
+        if isinstance(of, Joined) and of.shape == "list":
+            path = paths.item(of.path, item.index)
+            found = await self._records.results(self._instance.id, at_or_under(path))
+            shape = joined.item(self._spec(of.path), path, {record.path: record for record in found})
+            return self._bounded(joined.text(shape, await self.texts(joined.leaves(shape), depth)))
         text = await self.json(of, depth + 1)
         try:
             return bytes(_list_decoder.decode(text)[item.index]).decode()
@@ -114,34 +131,57 @@ class Materialiser:
 
     async def _list(self, foreach: str, count: int, depth: int) -> str:
         """The results of a foreach's items, in their order; an item that has none is null."""
-        found = {record.path: record for record in await self._records.items(self._instance.id, foreach)}
-        spec = joined.spec_at(self._instance.plan, foreach)
-        shape = joined.items(spec, foreach, count, found)
-        return self._bounded(joined.text(shape, await self._leaves(shape, depth)))
+        found = await self._records.results(self._instance.id, [items_of(foreach)])
 
-    async def _leaves(self, shape: Shape, depth: int) -> dict[Value, str]:
-        """The texts of all values in a shape; those that are kept beside records are read many at once."""
+        def take_apart() -> tuple[Shape, list[Value]]:
+            known = {record.path: record for record in found}
+            shape = joined.items(self._spec(foreach), foreach, count, known)
+            return shape, list(joined.leaves(shape))
+
+        # The loop has other things to do meanwhile.
+        aside = len(found) > LONG
+        shape, values = await asyncio.to_thread(take_apart) if aside else take_apart()
+        texts = await self.texts(values, depth)
+        return self._bounded(
+            await asyncio.to_thread(joined.text, shape, texts) if aside else joined.text(shape, texts)
+        )
+
+    def _spec(self, path: str) -> TaskSpec | None:
+        way = way_to(self._instance.plan, path)
+        return way[-1].spec if way else None
+
+    async def texts(self, values: Iterable[Value], depth: int = 0) -> dict[Value, str]:
+        """The texts of values that are not inline; those that are kept beside records are read many at once.
+
+        Raises:
+            TaskpathError: as :meth:`json`; TOO_LARGE also if they are too large together.
+        """
         texts: dict[Value, str] = {}
-        kept: dict[TextKey, Value] = {}
+        kept: dict[Value, TextKey] = {}
         others: list[Value] = []
-        for value in joined.leaves(shape):
+        for value in values:
             if isinstance(value, Stored):
-                kept[value.path, "body", OWN] = value
+                kept[value] = (value.path, "body", OWN)
             elif isinstance(value, Blob):
-                kept[value.path, value.name, value.version] = value
+                kept[value] = (value.path, value.name, value.version)
             elif not isinstance(value, Inline):
                 others.append(value)
-        keys = list(kept)
         size = 0
-        for start in range(0, len(keys), TEXTS):
-            read = await self._records.texts(self._instance.id, keys[start : start + TEXTS])
-            for key, text in read.items():
-                texts[kept[key]] = text
-                size += len(text)
+        wanted = list(kept.items())
+        for start in range(0, len(wanted), TEXTS):
+            some = wanted[start : start + TEXTS]
+            read = await self._records.texts(self._instance.id, list({key for _, key in some}))
+            for value, key in some:
+                if key in read:
+                    texts[value] = read[key]
+                    size += len(read[key])
             self._bounded("", size)
-        others.extend(value for value in kept.values() if value not in texts)
+        others.extend(value for value in kept if value not in texts)
         for value in others:
-            texts[value] = await self.json(value, depth + 1)
+            if value not in texts:
+                text = texts[value] = await self.json(value, depth + 1)
+                size += len(text)
+                self._bounded("", size)
         return texts
 
     async def _text(self, key: TextKey) -> str | None:
@@ -154,7 +194,3 @@ class Materialiser:
                 f"The value is larger than {self._limit} bytes, the most that is allowed.",
             )
         return text
-
-    def _is_group(self, foreach: str) -> bool:
-        spec = joined.spec_at(self._instance.plan, foreach)
-        return spec is not None and spec.subtasks is not None

@@ -35,6 +35,7 @@ from taskpath_services.storage.index.contract import InstanceIndex
 from taskpath_services.storage.materialise import Materialiser
 from taskpath_services.storage.records.contract import RecordStore
 from taskpath_services.storage.selection import Selection
+from taskpath_services.storage.tasks import TaskReader, context_of
 from taskpath_services.storage.waiting import Late, by
 
 log = structlog.get_logger("taskpath.storage")
@@ -80,6 +81,7 @@ class Queries(Service):
         self._commits = commits
         self._arrivals = arrivals
         self._max_value = max_value
+        self._reader = TaskReader(records, max_value)
         self._room = asyncio.Semaphore(MAX_OPEN)
         self._inbox: Inbox | None = None
 
@@ -144,9 +146,7 @@ class Queries(Service):
         if isinstance(query, ReadInstance):
             return await self._read_instance(query, deadline)
         if isinstance(query, ReadTask):
-            if not await self._await_revision(query.id, query.min_revision, deadline):
-                return TaskView()
-            return await self._records.task(query.id, query.path)
+            return await self._read_task(query, deadline)
         if isinstance(query, ReadLogs):
             return await self._records.logs(
                 query.id, query.path, query.after, min(max(query.limit, 1), MAX_LINES)
@@ -169,15 +169,31 @@ class Queries(Service):
                 f"There are {len(query.paths)} patterns; at most {MAX_PATTERNS} are allowed.",
             )
         selection = Selection(query.since, query.paths, query.items)
-        if not await self._await_revision(query.id, query.min_revision, deadline):
-            return InstanceView()
-        return await self._records.view(query.id, selection)
+        if await self._await_revision(query.id, query.min_revision, deadline):
+            view = await self._records.view(query.id, selection)
+            if view.instance is not None:
+                return view
+        return InstanceView(tombstone=await self._records.tombstone(query.id, self._clock.now()))
+
+    async def _read_task(self, query: ReadTask, deadline: int) -> TaskView:
+        if await self._await_revision(query.id, query.min_revision, deadline):
+            view = await self._reader.view(query.id, query.path)
+            if view.instance is not None:
+                return view
+        return TaskView(tombstone=await self._records.tombstone(query.id, self._clock.now()))
 
     async def _read_value(self, query: ReadValue, deadline: int) -> ValueRead:
         await self._await_revision(query.id, query.min_revision, deadline)
         instance = await self._records.instance(query.id)
         if instance is None:
+            if isinstance(value := query.value, Blob):
+                # Large data is stored before its instance, whose generator has to see it.
+                key = (value.path, value.name, value.version)
+                if (text := (await self._records.texts(query.id, [key])).get(key)) is not None:
+                    return ValueRead(json=text)
             raise TaskpathError(ErrorCode.UNKNOWN_INSTANCE, f"There is no instance {query.id!r}.")
+        if (path := context_of(query.value)) is not None:
+            return ValueRead(json=await self._reader.context(instance, path))
         return ValueRead(json=await Materialiser(self._records, instance, self._max_value).json(query.value))
 
     async def _put_blob(self, query: PutBlob) -> BlobPut:

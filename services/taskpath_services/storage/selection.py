@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from typing import TypeAlias
 
+from taskpath.inputs import Place, way_to
 from taskpath_proto import paths
 from taskpath_proto.paths import Pattern
 from taskpath_proto.plan import Plan, TaskSpec
@@ -28,6 +29,22 @@ def items_of(path: str) -> Span:
 def at_or_under(path: str) -> tuple[Span, Span, Span]:
     """A path and all below it. Names have no control characters, so the first span holds the path alone."""
     return ((path, path + "\x01"), (path + ".", path + "/"), items_of(path))
+
+
+def without_items(plan: Plan, path: str) -> list[Span]:
+    """A path and all below it, but for what is inside items of foreaches there. A foreach is by itself."""
+    way = way_to(plan, path)
+    if not way or way[-1].is_foreach:
+        return [at_or_under(path)[0]]
+    spans = [(paths.ROOT, "$")] if path == paths.ROOT else _merged(at_or_under(path))
+    return _without(spans, [items_of(found) for found, _ in foreaches_at(way[-1])])
+
+
+def foreaches_at(place: Place) -> list[Foreach]:
+    """The foreaches at and below a task that are not inside another."""
+    if place.is_foreach:
+        return [(place.path, place.spec)]
+    return _foreaches(place.spec.subtasks or (), place.path)
 
 
 def literal_prefix(pattern: Pattern) -> str:

@@ -17,11 +17,12 @@ from taskpath_services.storage.records.contract import Indexed
 
 
 class IndexChange(msgspec.Struct, frozen=True):
-    """What changed of an instance, and the revision at which it did."""
+    """What changed of an instance, and the revision at which it did; ``new`` if it begins, or is whole."""
 
     id: str
     revision: int
     change: InstanceChange
+    new: bool = False
 
 
 class IndexDeletion(msgspec.Struct, frozen=True):
@@ -47,7 +48,11 @@ class InstanceIndex(Protocol):
         ...
 
     async def apply(self, steps: Sequence[IndexChange | IndexDeletion]) -> None:
-        """Applies changes in their order. One that is not newer than what the index has changes nothing."""
+        """Applies changes in their order.
+
+        One that is not newer than what the index has changes nothing, nor does one of an instance that the
+        index has not, unless it is new.
+        """
         ...
 
     async def replace(self, gone: Sequence[str], changes: Sequence[IndexChange]) -> None:

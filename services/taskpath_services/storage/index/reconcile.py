@@ -61,7 +61,9 @@ async def _walk(pages: Callable[[str, int], Awaitable[list[Indexed]]]) -> AsyncI
 async def _whole(records: RecordStore, row: Indexed) -> list[IndexChange]:
     """All that the index has of an instance."""
     record = await records.instance(row.id)
-    return [] if record is None else [IndexChange(id=row.id, revision=row.revision, change=_change(record))]
+    if record is None:
+        return []
+    return [IndexChange(id=row.id, revision=row.revision, change=_change(record), new=True)]
 
 
 def _change(record: InstanceRecord) -> InstanceChange:

@@ -148,6 +148,8 @@ def _apply(connection: sqlite3.Connection, steps: Sequence[IndexChange | IndexDe
     for step in steps:
         if step.revision <= known.get(step.id, -1) and isinstance(step, IndexChange):
             continue
+        if isinstance(step, IndexChange) and not step.new and step.id not in known:
+            continue
         if isinstance(step, IndexDeletion):
             changed.pop(step.id, None)
             if step.id in known and known.pop(step.id) <= step.revision:

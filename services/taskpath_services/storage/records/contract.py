@@ -20,10 +20,10 @@ from typing import Final, Literal, Protocol, TypeAlias
 import msgspec
 
 from taskpath_proto.events import InstanceChanged, InstanceDeleted, LogsWritten
-from taskpath_proto.queries import InstanceLoaded, InstanceView, LogsView, PutBlob, TaskView
+from taskpath_proto.queries import InstanceLoaded, InstanceView, LogsView, PutBlob, TaskView, Tombstone
 from taskpath_proto.records import InstanceRecord, TaskStatus
 from taskpath_proto.values import Value
-from taskpath_services.storage.selection import Selection
+from taskpath_services.storage.selection import Selection, Span
 
 Write: TypeAlias = InstanceChanged | InstanceDeleted | LogsWritten | PutBlob
 """What is committed in groups."""
@@ -36,8 +36,11 @@ TextKey: TypeAlias = tuple[str, str, int]
 OWN: Final = -1
 """The version of a value that storage keeps beside the record that it came in; putters use 0 and more."""
 
-TOMBSTONE_MS: Final = 24 * 3600 * 1000
+DEAD_MS: Final = 24 * 3600 * 1000
 """How long a deleted instance is remembered, in ms, so that nothing late about it comes back."""
+
+TOMBSTONE_MS: Final = 10 * 60 * 1000
+"""How long the tombstone of an ephemeral instance tells how it ended, in ms."""
 
 
 class Outcome(Enum):
@@ -55,14 +58,16 @@ class Outcome(Enum):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """A partition's new epoch, and its instances with unfinished executes."""
+    """A partition's new epoch, and its instances that an owner has something to do for: an execute or a
+    handler that is not over, or a deletion."""
 
     epoch: int
     active: tuple[str, ...]
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How far storage is with an instance: its revision, None if it has none; or that it was deleted."""
+    """How far storage is with an instance: its revision, None if it has none; and whether it was deleted, or
+    is being deleted."""
 
     revision: int | None
     deleted: bool = False
@@ -75,17 +80,25 @@ class Indexed(msgspec.Struct, frozen=True, array_like=True):
     revision: int
 
 
-class ItemRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """As much of a task's record as a joined result needs."""
+class TaskResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """As much of a task's record as those after it see: it is :class:`~taskpath.inputs.Recorded`."""
 
     path: str
-    status: TaskStatus | None
-    body: Value | None
+    status: TaskStatus = TaskStatus.INACTIVE
+    own: TaskStatus | None = None
+    left: int = 0
+    body: Value | None = None
+    updaters: Value | None = None
+    items: Value | None = None
     count: int | None = None
 
 
 class RecordStore(Protocol):
-    """Where instances, the records of their tasks, logs and values are kept."""
+    """Where instances, the records of their tasks, logs and values are kept.
+
+    An instance that is being deleted (:attr:`~taskpath_proto.records.InstanceRecord.deleting`) is shown to
+    nobody but its owner, who loads it.
+    """
 
     async def open(self) -> None:
         """Connects; brings the schema up to date.
@@ -97,6 +110,15 @@ class RecordStore(Protocol):
 
     async def close(self) -> None:
         """Finishes what is under way and disconnects. Safe to call twice, and before open."""
+        ...
+
+    async def begin(self, partitions: int, now: int) -> int:
+        """What is to be done once at the start: keeps how many partitions there are, unless that is kept
+        already, and removes what is remembered no longer.
+
+        Returns:
+            How many partitions the deployment began with.
+        """
         ...
 
     async def claim(self, partition: int, claimant: str, now: int) -> Claimed:
@@ -113,6 +135,11 @@ class RecordStore(Protocol):
 
     async def standing(self, id: str) -> Standing:
         """How far an instance is."""
+        ...
+
+    async def tombstone(self, id: str, now: int) -> Tombstone | None:
+        """What is left of an ephemeral instance that has ended; None if it ended longer ago than
+        :data:`TOMBSTONE_MS`."""
         ...
 
     async def load(self, id: str) -> InstanceLoaded:
@@ -139,8 +166,17 @@ class RecordStore(Protocol):
         """A value of a task's record, as the record has it."""
         ...
 
-    async def items(self, id: str, foreach: str) -> list[ItemRecord]:
-        """The records of all items of a foreach, and of what is below them."""
+    async def results(
+        self, id: str, spans: Sequence[Span], *, updated: bool = False, most: int | None = None
+    ) -> list[TaskResult]:
+        """What the tasks in some spans of paths have left.
+
+        Args:
+            id: the instance.
+            spans: of paths.
+            updated: only of those that left updaters.
+            most: enough when there are more than so many.
+        """
         ...
 
     async def texts(self, id: str, keys: Sequence[TextKey]) -> dict[TextKey, str]:
@@ -148,5 +184,5 @@ class RecordStore(Protocol):
         ...
 
     async def indexed(self, after: str, limit: int) -> list[Indexed]:
-        """Instances in the order of their ids, after one."""
+        """Instances that the index has to have, in the order of their ids, after one."""
         ...

@@ -40,6 +40,19 @@ MIGRATIONS: Final = (
     ) without rowid;
     create index tombstones_by_time on tombstones (deleted_at)
     """,
+    """
+    create table deployment (partitions integer not null);
+
+    drop index active_instances;
+    alter table instances rename column active to running;
+    alter table instances add column handling integer;
+    alter table instances add column deleting integer;
+    alter table instances add column removed integer;
+    create index active_instances on instances (partition, id) where running or handling or deleting;
+
+    alter table tombstones add column realm text;
+    alter table tombstones add column status text
+    """,
 )
 """Tasks have no index by revision: a read of what changed after one scans 100,000 tasks in 11 ms without
 Python's lock, and an index would make every task committed a quarter dearer."""
@@ -62,16 +75,20 @@ TASKS: Final = """
 """
 
 INSTANCES: Final = """
-    insert into instances (id, partition, epoch, revision, digest, indexed, active, gap, doc)
+    insert into instances (id, partition, epoch, revision, digest, indexed, running, handling, deleting,
+                           removed, gap, doc)
     select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, coalesce(value ->> 5, 0),
-           value ->> 6, value ->> 7, value -> 8
+           value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value -> 11
     from json_each(?1) where true
     on conflict do update set
         partition = excluded.partition, epoch = excluded.epoch, revision = excluded.revision,
         digest = excluded.digest, indexed = max(indexed, excluded.indexed),
-        active = coalesce(excluded.active, active), gap = coalesce(excluded.gap, gap),
-        doc = json_patch(doc, excluded.doc)
+        running = coalesce(excluded.running, running), handling = coalesce(excluded.handling, handling),
+        deleting = coalesce(excluded.deleting, deleting), removed = coalesce(excluded.removed, removed),
+        gap = coalesce(excluded.gap, gap), doc = json_patch(doc, excluded.doc)
 """
+
+ACTIVE: Final = "select id from instances where partition = ? and (running or handling or deleting)"
 
 INPUTS: Final = """
     insert into inputs (id, plan, data, base_context) values (?, ?, ?, ?)
@@ -137,12 +154,18 @@ LEAN_PAGE: Final = PAGE.replace(
     "path, doc from", "path, json_remove(doc, '$.body', '$.argument', '$.items', '$.updaters') as doc from"
 )
 
-ITEMS: Final = """
-    select cast(json_group_array(
-               json_array(path, doc ->> '$.status', doc -> '$.body', doc ->> '$.count')) as blob),
+RESULTS: Final = """
+    select cast(json_group_array(json_array(
+               path, coalesce(doc ->> '$.status', 'inactive'), doc ->> '$.own', coalesce(doc ->> '$.left', 0),
+               doc -> '$.body', doc -> '$.updaters', doc -> '$.items', doc ->> '$.count')) as blob),
            max(path), count(*)
     from (select path, doc from tasks where instance = ? and path >= ? and path < ? order by path limit ?)
 """
+
+UPDATED_RESULTS: Final = RESULTS.replace(
+    "order by", """and instr(doc, '"updaters":[') and doc ->> '$.updaters' is not null order by"""
+)
+"""Most documents are told by their text alone, without being parsed."""
 
 COUNTS: Final = """
     select json_group_object(t.path, t.doc ->> '$.count')

@@ -11,18 +11,19 @@ import msgspec
 
 from taskpath_proto.events import LogLine
 from taskpath_proto.plan import Plan
-from taskpath_proto.queries import InstanceLoaded, InstanceView, LogsView, TaskView
-from taskpath_proto.records import InstanceRecord, TaskRecord
+from taskpath_proto.queries import InstanceLoaded, InstanceView, LogsView, TaskView, Tombstone
+from taskpath_proto.records import InstanceRecord, InstanceStatus, TaskRecord
 from taskpath_proto.values import INLINE_BYTES, Inline, Value, size_of
 from taskpath_services.storage.database import Database
 from taskpath_services.storage.records import schema
 from taskpath_services.storage.records.contract import (
     OWN,
+    TOMBSTONE_MS,
     Claimed,
     Indexed,
-    ItemRecord,
     Outcome,
     Standing,
+    TaskResult,
     TextKey,
     ValueName,
     Write,
@@ -30,8 +31,8 @@ from taskpath_services.storage.records.contract import (
 from taskpath_services.storage.records.documents import encoded, is_own, records
 from taskpath_services.storage.records.judgement import Head
 from taskpath_services.storage.records.loglines import MAX_LINES, MAX_PAGE_BYTES, LogHead
-from taskpath_services.storage.records.sqlite_group import Group, stored_epoch
-from taskpath_services.storage.selection import Selection, Span, items_of
+from taskpath_services.storage.records.sqlite_group import Group, forget_the_dead, stored_epoch
+from taskpath_services.storage.selection import Selection, Span
 
 PAGE_ROWS: Final = 2_000
 """Records are decoded in pages, so that Python's lock is not held for long."""
@@ -44,7 +45,7 @@ VALUE_NAMES: Final[tuple[ValueName, ...]] = ("body", "argument", "updaters", "it
 _instance_decoder: Final = msgspec.json.Decoder(InstanceRecord)
 _plan_decoder: Final = msgspec.json.Decoder(Plan)
 _value_decoder: Final[msgspec.json.Decoder[Value]] = msgspec.json.Decoder(Value)
-_items_decoder: Final = msgspec.json.Decoder(list[ItemRecord])
+_results_decoder: Final = msgspec.json.Decoder(list[TaskResult])
 _counts_decoder: Final = msgspec.json.Decoder(dict[str, int | None])
 _log_head_decoder: Final = msgspec.json.Decoder(LogHead)
 _log_line_decoder: Final = msgspec.json.Decoder(LogLine)
@@ -80,6 +81,19 @@ class SqliteRecords:
         """Finishes what is under way and closes the file."""
         await self._database.close()
 
+    async def begin(self, partitions: int, now: int) -> int:
+        """Keeps how many partitions there are, and removes what is remembered no longer."""
+
+        def job(connection: sqlite3.Connection) -> int:
+            while forget_the_dead(connection, now):
+                pass
+            row = connection.execute("select partitions from deployment").fetchone()
+            if row is None:
+                connection.execute("insert into deployment values (?)", (partitions,))
+            return partitions if row is None else int(row[0])
+
+        return await self._database.write(job)
+
     async def claim(self, partition: int, claimant: str, now: int) -> Claimed:
         """Raises the partition's epoch."""
 
@@ -90,7 +104,7 @@ class SqliteRecords:
                 "insert or replace into partitions values (?, ?, ?)", (partition, epoch, claimant)
             )
             self._epochs[partition] = epoch
-            rows = connection.execute("select id from instances where active and partition = ?", (partition,))
+            rows = connection.execute(schema.ACTIVE, (partition,))
             return Claimed(epoch=epoch, active=tuple(id for (id,) in rows))
 
         return await self._database.write(job)
@@ -116,11 +130,25 @@ class SqliteRecords:
         """How far an instance is."""
 
         def job(connection: sqlite3.Connection) -> Standing:
-            row = connection.execute("select revision from instances where id = ?", (id,)).fetchone()
+            row = connection.execute(
+                "select revision, deleting from instances where id = ?", (id,)
+            ).fetchone()
             if row is not None:
-                return Standing(revision=row[0])
+                return Standing(revision=row[0], deleted=bool(row[1]))
             dead = connection.execute("select 1 from tombstones where id = ?", (id,)).fetchone()
             return Standing(revision=None, deleted=dead is not None)
+
+        return await self._database.read(job)
+
+    async def tombstone(self, id: str, now: int) -> Tombstone | None:
+        """What is left of an ephemeral instance that has ended."""
+
+        def job(connection: sqlite3.Connection) -> Tombstone | None:
+            row = connection.execute(
+                "select realm, status from tombstones where id = ? and status is not null and deleted_at > ?",
+                (id, now - TOMBSTONE_MS),
+            ).fetchone()
+            return None if row is None else Tombstone(id=id, realm=row[0], status=InstanceStatus(row[1]))
 
         return await self._database.read(job)
 
@@ -137,20 +165,23 @@ class SqliteRecords:
 
     async def instance(self, id: str) -> InstanceRecord | None:
         """The record of an instance."""
-        return await self._database.read(lambda connection: _instance(connection, id))
+        return await self._database.read(lambda connection: _shown(connection, id))
 
     async def view(self, id: str, selection: Selection) -> InstanceView:
         """An instance and the selected records."""
 
         def job(connection: sqlite3.Connection) -> InstanceView:
-            instance = _instance(connection, id)
+            instance = _shown(connection, id)
             if instance is None:
                 return InstanceView()
             found: list[TaskRecord] = []
             for span in _spans(connection, id, selection, instance.plan):
                 found.extend(_records(connection, schema.LEAN_PAGE, id, span, selection.since))
+            row = connection.execute("select removed from instances where id = ?", (id,)).fetchone()
             return InstanceView(
-                instance=instance, tasks=[task for task in found if selection.wants(task.path)]
+                instance=instance,
+                tasks=[task for task in found if selection.wants(task.path)],
+                removed_at=row[0] or 0,
             )
 
         return await self._database.read(job)
@@ -159,7 +190,7 @@ class SqliteRecords:
         """An instance and the record of one task."""
 
         def job(connection: sqlite3.Connection) -> TaskView:
-            instance = _instance(connection, id)
+            instance = _shown(connection, id)
             if instance is None:
                 return TaskView()
             found = _records(connection, schema.PAGE, id, (path, path + "\x01"))
@@ -179,7 +210,8 @@ class SqliteRecords:
         """The lines of a task's log after a position."""
 
         def job(connection: sqlite3.Connection) -> LogsView:
-            if connection.execute("select 1 from instances where id = ?", (id,)).fetchone() is None:
+            known = "select 1 from instances where id = ? and deleting is not 1"
+            if connection.execute(known, (id,)).fetchone() is None:
                 return LogsView(known=False)
             row = connection.execute(
                 "select doc from log_heads where instance = ? and path = ?", (id, path)
@@ -213,19 +245,22 @@ class SqliteRecords:
 
         return await self._database.read(job)
 
-    async def items(self, id: str, foreach: str) -> list[ItemRecord]:
-        """The records of all items of a foreach, and of what is below them."""
+    async def results(
+        self, id: str, spans: Sequence[Span], *, updated: bool = False, most: int | None = None
+    ) -> list[TaskResult]:
+        """What the tasks in some spans of paths have left."""
+        statement = schema.UPDATED_RESULTS if updated else schema.RESULTS
 
-        def job(connection: sqlite3.Connection) -> list[ItemRecord]:
-            low, high = items_of(foreach)
-            found: list[ItemRecord] = []
-            while True:
-                page, last, count = connection.execute(schema.ITEMS, (id, low, high, PAGE_ROWS)).fetchone()
-                if count:
-                    found.extend(_items_decoder.decode(page))
-                if count < PAGE_ROWS:
-                    return found
-                low = last + "\x01"
+        def job(connection: sqlite3.Connection) -> list[TaskResult]:
+            found: list[TaskResult] = []
+            for low, high in spans:
+                count = PAGE_ROWS
+                while count == PAGE_ROWS and (most is None or len(found) <= most):
+                    page, last, count = connection.execute(statement, (id, low, high, PAGE_ROWS)).fetchone()
+                    if count:
+                        found.extend(_results_decoder.decode(page))
+                        low = last + "\x01"
+            return found
 
         return await self._database.read(job)
 
@@ -243,7 +278,8 @@ class SqliteRecords:
 
         def job(connection: sqlite3.Connection) -> list[Indexed]:
             rows = connection.execute(
-                "select id, indexed from instances where id > ? order by id limit ?", (after, limit)
+                "select id, indexed from instances where id > ? and deleting is not 1 order by id limit ?",
+                (after, limit),
             )
             return [Indexed(id=id, revision=revision) for id, revision in rows]
 
@@ -268,6 +304,12 @@ def _instance(connection: sqlite3.Connection, id: str) -> InstanceRecord | None:
     if base_context is not None:
         record.base_context = _value_decoder.decode(base_context)
     return record
+
+
+def _shown(connection: sqlite3.Connection, id: str) -> InstanceRecord | None:
+    """The instance, unless it is being deleted."""
+    instance = _instance(connection, id)
+    return None if instance is None or instance.deleting else instance
 
 
 def _records(

@@ -16,7 +16,7 @@ from msgspec import UNSET
 from taskpath_proto.events import InstanceChanged, InstanceDeleted, LogLine, LogsWritten
 from taskpath_proto.queries import PutBlob
 from taskpath_services.storage.records import schema
-from taskpath_services.storage.records.contract import OWN, TOMBSTONE_MS, Outcome, Write
+from taskpath_services.storage.records.contract import DEAD_MS, OWN, Outcome, Write
 from taskpath_services.storage.records.documents import (
     Prepared,
     Refresh,
@@ -151,25 +151,14 @@ class Group:
         connection.execute("delete from instances where id = ?", (event.id,))
         connection.execute("delete from inputs where id = ?", (event.id,))
         connection.execute(
-            "insert or replace into tombstones values (?, ?, ?, ?)",
-            (event.id, event.epoch, event.revision, self._now),
+            "insert or replace into tombstones (id, epoch, revision, deleted_at, realm, status)"
+            " values (?, ?, ?, ?, ?, ?)",
+            (event.id, event.epoch, event.revision, self._now, event.realm, event.status),
         )
         self._heads[event.id] = Head(event.revision, event.epoch, deleted=True)
-        self._forget()
-        return outcome
-
-    def _forget(self) -> None:
-        """Removes old tombstones, and what came so late that it outlived its instance."""
-        connection = self._connection
-        limit = self._now - TOMBSTONE_MS
-        rows = connection.execute(
-            "select id from tombstones where deleted_at < ? limit 100", (limit,)
-        ).fetchall()
-        for (id,) in rows:
-            for table in schema.BY_PATH:
-                connection.execute(f"delete from {table} where instance = ?", (id,))
-            connection.execute("delete from tombstones where id = ?", (id,))
+        for id in forget_the_dead(connection, self._now):
             self._heads.pop(id, None)
+        return outcome
 
     def _raise_epoch(self, partition: int, epoch: int) -> None:
         """A store that lost its last second learns the epoch from the owner."""
@@ -240,11 +229,25 @@ def stored_epoch(connection: sqlite3.Connection, partition: int) -> int:
     return row[0] if row is not None else 0
 
 
+def forget_the_dead(connection: sqlite3.Connection, now: int) -> list[str]:
+    """Removes a few old tombstones, and what came so late that it outlived its instance; gives whose."""
+    rows = connection.execute(
+        "select id from tombstones where deleted_at <= ? limit 100", (now - DEAD_MS,)
+    ).fetchall()
+    for (id,) in rows:
+        for table in schema.BY_PATH:
+            connection.execute(f"delete from {table} where instance = ?", (id,))
+        connection.execute("delete from tombstones where id = ?", (id,))
+    return [id for (id,) in rows]
+
+
 def _instance_row(event: InstanceChanged, prepared: Prepared, outcome: Outcome) -> bytes:
     change = event.instance
-    active = None
-    if change is not None and change.runs is not UNSET:
-        active = int(bool(change.runs))
+    running = handling = deleting = None
+    if change is not None:
+        running = None if change.runs is UNSET else int(bool(change.runs))
+        handling = None if change.handlers is UNSET else int(bool(change.handlers))
+        deleting = None if change.deleting is UNSET else int(change.deleting)
     return encoded(
         (
             event.id,
@@ -253,7 +256,10 @@ def _instance_row(event: InstanceChanged, prepared: Prepared, outcome: Outcome) 
             event.revision,
             prepared.digest,
             event.revision if change is not None else None,
-            active,
+            running,
+            handling,
+            deleting,
+            event.revision if event.removed else None,
             event.revision if outcome is Outcome.GAP else None,
             msgspec.Raw(prepared.instance if prepared.instance is not None else b"{}"),
         )
