@@ -19,6 +19,7 @@ import msgspec
 from taskpath.calls import AuthorFunction, call_shape, describe
 from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.paths import name_error
+from taskpath_proto.plan import Handler
 
 F = TypeVar("F", bound=AuthorFunction)
 
@@ -164,6 +165,17 @@ class App:
         """Registers a function of ``(instance_id)``, as a decorator; it may be called more than once."""
         return _registered(self.delete_handlers, handler, 1)
 
+    def handlers(self, kind: Handler) -> list[AuthorFunction]:
+        """The functions that are registered for a kind, in the order in which they were."""
+        if kind is Handler.ERROR:
+            return self.error_handlers
+        return self.complete_handlers if kind is Handler.COMPLETE else self.delete_handlers
+
+    @property
+    def handled(self) -> tuple[Handler, ...]:
+        """The kinds for which any function is registered."""
+        return tuple(kind for kind in Handler if self.handlers(kind))
+
     @property
     def source(self) -> str | None:
         """The reference from which another process can :func:`load` this app; None if there is none.
@@ -269,7 +281,7 @@ def _registered(handlers: list[AuthorFunction], handler: F, arguments: int) -> F
     if not callable(handler):
         raise _invalid(f"A handler is {handler!r}; expected is a function.")
     try:
-        call_shape(handler, arguments)
+        call_shape(handler, arguments, whole=True)
     except ValueError as error:
         raise _invalid(f"The handler {describe(handler)} cannot be called: {error}.") from None
     handlers.append(handler)

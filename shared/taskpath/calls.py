@@ -23,7 +23,7 @@ class CallShape(NamedTuple):
     is_async: bool
 
 
-def call_shape(function: AuthorFunction, most: int = 2) -> CallShape:
+def call_shape(function: AuthorFunction, most: int = 2, *, whole: bool = False) -> CallShape:
     """How to call an author's function.
 
     A second parameter that has a default is taken for the context only if its name or its annotation says so.
@@ -31,6 +31,7 @@ def call_shape(function: AuthorFunction, most: int = 2) -> CallShape:
     Args:
         function: any callable.
         most: how many arguments there are to give it.
+        whole: whether it is to be given as many as it takes, defaults or not.
 
     Raises:
         ValueError: it cannot be called so; the message is a clause that says why.
@@ -41,7 +42,7 @@ def call_shape(function: AuthorFunction, most: int = 2) -> CallShape:
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (ValueError, TypeError):  # some builtins have no signature
-        return CallShape(min(1, most), is_async)
+        return CallShape(most if whole else min(1, most), is_async)
     required, optional, variadic = 0, 0, False
     second: inspect.Parameter | None = None
     for parameter in parameters:
@@ -60,6 +61,8 @@ def call_shape(function: AuthorFunction, most: int = 2) -> CallShape:
         raise ValueError(f"it takes {required} arguments")
     if required == most or variadic:
         return CallShape(most, is_async)
+    if whole:
+        return CallShape(min(most, required + optional), is_async)
     if required + optional >= 2 and most >= 2 and second is not None and _is_context(second):
         return CallShape(2, is_async)
     return CallShape(max(required, min(1, optional)), is_async)

@@ -149,7 +149,10 @@ class TaskContext:
         changed = updaters.apply(self.context, msgspec.json.decode(text))
         if not isinstance(changed, dict):
             raise UpdaterError("The updater would make the context something else than an object.")
-        self._context = freeze(changed)
+        try:
+            self._context = freeze(changed)
+        except RecursionError:
+            raise UpdaterError("The updater would nest the context too deep.") from None
         self._left.append(text)
 
     def progress(self, fraction: float, message: str | None = None) -> None:

@@ -13,6 +13,7 @@ import decimal
 import enum
 import json
 import math
+import re
 import uuid
 from collections.abc import Iterable
 from dataclasses import is_dataclass
@@ -21,6 +22,9 @@ from typing import Any, Final
 import msgspec
 
 from taskpath.frozen import FrozenDict, FrozenList
+
+MAX_DEPTH: Final = 300
+"""How deep a value may be nested: whoever reads it later still has room to go down, too."""
 
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
 _PLAIN_OR_FLOAT: Final = _PLAIN | {float}
@@ -39,6 +43,9 @@ _WORDS: Final = (
     enum.Enum,
 )
 
+_BRACKETS: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
+_TOO_DEEP: Final = f"the value is nested deeper than {MAX_DEPTH} levels, or contains itself"
+
 _fast = msgspec.json.Encoder()
 
 
@@ -50,18 +57,20 @@ def encode(value: Any) -> str:
     """The JSON text of a value.
 
     Raises:
-        NotJSON: it contains NaN, Infinity, bytes, an unknown type, half a surrogate pair, or itself.
+        NotJSON: it contains NaN, Infinity, bytes, an unknown type, half a surrogate pair, or itself, or is
+            nested deeper than :data:`MAX_DEPTH`.
     """
     try:
         if value is None:
             return "null"
-        if _is_plain((value,)):
+        if _is_plain((value,), MAX_DEPTH):
             return _fast.encode(value).decode()
         text = _careful.encode(value)
         text.encode()
+        _check_depth(text)
         return text
     except RecursionError:
-        raise NotJSON("the value is nested too deep for JSON, or contains itself") from None
+        raise NotJSON(_TOO_DEEP) from None
     except UnicodeEncodeError:
         raise NotJSON(
             "the value contains text with half a surrogate pair, which UTF-8 has no form for"
@@ -76,8 +85,12 @@ def encode(value: Any) -> str:
         raise NotJSON(f"JSON has no form for the value: {error}") from None
 
 
-def _is_plain(values: Iterable[Any]) -> bool:
-    """Whether msgspec's encoder writes these values just as JSON means them."""
+def _is_plain(values: Iterable[Any], depth: int) -> bool:
+    """Whether msgspec's encoder writes these values just as JSON means them.
+
+    Raises:
+        RecursionError: they are nested deeper than ``depth``.
+    """
     kinds = set(map(type, values))
     if kinds <= _PLAIN:
         return True
@@ -85,15 +98,32 @@ def _is_plain(values: Iterable[Any]) -> bool:
         return False
     for value in values:
         kind = type(value)
+        if kind in _CONTAINERS and depth == 0:
+            raise RecursionError
         if kind in _DICTS:
-            if not set(map(type, value)) <= _KEYS or not _is_plain(value.values()):
+            if not set(map(type, value)) <= _KEYS or not _is_plain(value.values(), depth - 1):
                 return False
         elif kind in _LISTS:
-            if not _is_plain(value):
+            if not _is_plain(value, depth - 1):
                 return False
         elif kind is float and not math.isfinite(value):
             return False
     return True
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    # Fewer brackets than may be nested cannot be nested too deep.
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    for match in _BRACKETS.finditer(text):
+        first = match[0]
+        if first in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise NotJSON(_TOO_DEEP)
+        elif first in "]}":
+            depth -= 1
 
 
 def _form_of(part: Any) -> Any:

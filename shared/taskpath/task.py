@@ -251,9 +251,12 @@ class Task:
         if not callable(function):
             raise self._wrong(f"{what} is {function!r}; expected is a function of {gets}")
         try:
-            shape = call_shape(function, arguments)
+            shape = call_shape(function, arguments, whole=True)
         except ValueError as error:
             raise self._wrong(f"{what} cannot be called: {error}; expected is a function of {gets}") from None
+        if shape.arity < arguments:
+            takes = "no argument" if shape.arity == 0 else "one argument only"
+            raise self._wrong(f"{what} takes {takes}; expected is a function of {gets}")
         if shape.is_async:
             raise self._wrong(f"{what} is async; expected is a plain function of {gets}")
         return function

@@ -8,7 +8,7 @@ from taskpath.task import Task, tasks_of
 from taskpath_proto import paths
 from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.paths import MAX_LEVELS, MAX_PATH_BYTES
-from taskpath_proto.plan import Plan, TaskSpec
+from taskpath_proto.plan import Handler, Plan, TaskSpec
 
 MAX_TASKS: Final = 1_000_000
 """How many tasks an instance may have."""
@@ -67,14 +67,15 @@ def _check(tasks: tuple[Task, ...], parent: str, size: int, level: int, left: in
     return left
 
 
-def plan_of(tasks: tuple[Task, ...], queue: str) -> Plan:
+def plan_of(tasks: tuple[Task, ...], queue: str, handlers: tuple[Handler, ...] = ()) -> Plan:
     """The plan of a tree: everything but the functions.
 
     Args:
         tasks: the root list.
         queue: the queue of tasks that name none.
+        handlers: the kinds of handlers that the app has.
     """
-    return Plan(tasks=tuple(map(_spec, tasks)), queue=queue)
+    return Plan(tasks=tuple(map(_spec, tasks)), queue=queue, handlers=handlers)
 
 
 def _spec(task: Task) -> TaskSpec:

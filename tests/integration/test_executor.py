@@ -27,6 +27,7 @@ from taskpath_proto.records import TaskStatus
 from taskpath_proto.values import Blob, Inline, Item, Joined, Stored
 from taskpath_proto.work import Layer, OrderKind, TaskFinished, TaskProgressed, TaskStarted
 from taskpath_services.executor.service import ExecutorService
+from tests.support.clocks import moving
 from tests.support.owner import Owner, executing, inline, result_of
 
 
@@ -922,13 +923,3 @@ async def until(condition: Any) -> None:
     """Lets the loop turn until something holds."""
     while not condition():  # noqa: ASYNC110  (nobody sets an event for this)
         await asyncio.sleep(0)  # noqa: TID251
-
-
-async def moving(clock: ManualClock, work: Any, step: float = 0.1) -> Any:
-    """The result of some work for which the clock has to move on."""
-    task = asyncio.ensure_future(work)
-    while not task.done():
-        clock.move(step)
-        for _ in range(20):
-            await asyncio.sleep(0)  # noqa: TID251
-    return await task

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,19 +21,24 @@ from taskpath_proto.calls import Call
 from taskpath_proto.codec import Message
 from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.events import LogsWritten
+from taskpath_proto.plan import Handler
 from taskpath_proto.queries import BlobPut, PutBlob, ReadValue, ValueRead
 from taskpath_proto.values import Blob, Inline, Item, Joined, Stored, Value
 from taskpath_proto.work import (
     CancelAttempts,
     ExpandPlan,
+    HandlerFinished,
     Layer,
     Order,
     OrderKind,
     PlanExpanded,
+    RunHandler,
     RunTasks,
     TaskFinished,
 )
 from taskpath_services.executor.service import ExecutorService
+
+R = TypeVar("R", PlanExpanded, HandlerFinished)
 
 
 def inline(value: Any) -> Inline:
@@ -177,8 +182,10 @@ class Owner:
             await self._news.wait_for(there)
         return there()[0]
 
-    async def expand(self, workflow: str, data: Any = None, *, id: str = "i1") -> PlanExpanded:
-        """Asks for a plan."""
+    async def expand(
+        self, workflow: str, data: Any = None, *, id: str = "i1", updater: Any = None
+    ) -> PlanExpanded:
+        """Asks for a plan, with the data that an updater makes of the data if there is one."""
         command = next(self._numbers)
         request = ExpandPlan(
             id=id,
@@ -188,13 +195,34 @@ class Owner:
             realm="default",
             workflow=workflow,
             data=as_value(data),
+            updater=None if updater is None else as_value(updater),
         )
         await self.bus.send(topology.generator_mailbox("default"), request)
+        return await self._reply(PlanExpanded, command)
+
+    async def handle(self, handler: Handler, *, id: str = "i1", **fields: Any) -> HandlerFinished:
+        """Asks for the handlers of a kind to be called."""
+        command = next(self._numbers)
+        request = RunHandler(
+            id=id,
+            partition=0,
+            epoch=1,
+            command=command,
+            realm="default",
+            workflow="w",
+            handler=handler,
+            **fields,
+        )
+        await self.bus.send(topology.generator_mailbox("default"), request)
+        return await self._reply(HandlerFinished, command)
+
+    async def _reply(self, kind: type[R], command: int) -> R:
+        def there() -> list[R]:
+            return [one for one in self.reports if isinstance(one, kind) and one.command == command]
+
         async with self._news:
-            await self._news.wait_for(
-                lambda: any(isinstance(one, PlanExpanded) and one.command == command for one in self.reports)
-            )
-        return next(one for one in self.reports if isinstance(one, PlanExpanded) and one.command == command)
+            await self._news.wait_for(there)
+        return there()[0]
 
     async def cancel(self, *orders: Order, id: str = "i1") -> None:
         """Cancels orders."""
@@ -204,20 +232,23 @@ class Owner:
 
 @asynccontextmanager
 async def executing(
-    app: App, *, clock: Clock | None = None, debug: bool = False, **settings: Any
+    app: App, *, clock: Clock | None = None, bus: MemoryBus | None = None, **settings: Any
 ) -> AsyncIterator[tuple[Owner, ExecutorService]]:
-    """An executor of the app, and an owner that gives it work."""
-    bus = MemoryBus()
+    """An executor of the app, and an owner that gives it work; with ``bus`` the owner there is another's."""
+    own = bus is None
+    bus = bus or MemoryBus()
     owner = Owner(bus)
-    await owner.start()
-    executor = ExecutorService(bus, clock or SystemClock(), Settings(**settings), app, debug=debug)
+    if own:
+        await owner.start()
+    executor = ExecutorService(bus, clock or SystemClock(), Settings(**settings), app)
     await executor.start()
     try:
         yield owner, executor
     finally:
         await executor.stop()
-        await bus.stop()
-        await owner.stop()
+        if own:
+            await bus.stop()
+            await owner.stop()
 
 
 def result_of(report: TaskFinished) -> Any:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from taskpath_proto.errors import ErrorCode, ErrorInfo
-from taskpath_proto.events import InstanceChanged
+from taskpath_proto.events import InstanceChanged, LogLine
 from taskpath_proto.plan import Plan, TaskSpec
 from taskpath_proto.records import (
     InstanceChange,
@@ -23,16 +23,17 @@ from taskpath_proto.records import (
     TaskRecord,
     TaskStatus,
 )
-from taskpath_services.gateway import frames
+from taskpath_services.gateway import frames, tree
 from taskpath_services.gateway.lens import Lens
 from taskpath_services.gateway.mirror import Mirror
+from taskpath_services.gateway.parts import parts
 from taskpath_services.gateway.pending import Outcome
 
 PLAN = Plan(
     tasks=(
         TaskSpec(name="list"),
         TaskSpec(name="resize", foreach="photos", subtasks=(TaskSpec(name="small"),)),
-        TaskSpec(name="zip", subtasks=(TaskSpec(name="a"), TaskSpec(name="b"))),
+        TaskSpec(name="zip", run=False, subtasks=(TaskSpec(name="a"), TaskSpec(name="b"))),
     )
 )
 OK, QUEUED, RUNNING, FAILED = TaskStatus.OK, TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.FAILED
@@ -78,6 +79,8 @@ class Reader:
             assert packet["baseRevision"] <= self.revision
             assert packet.get("more", False) == (packet is not moving[-1])
             match packet["type"]:
+                case "workflowDescription" if packet.get("continues", False):
+                    extend(self.tasks, packet["tasks"])
                 case "workflowDescription":
                     self.tasks = packet["tasks"]
                 case "setTasksStatuses":
@@ -91,6 +94,15 @@ class Reader:
                     self.status = packet["status"]
         if moving:
             self.revision = moving[-1]["revision"]
+
+
+def extend(tasks: list[Any], more: list[Any]) -> None:
+    """Puts a further part of a description to those before."""
+    for task in more:
+        if tasks and tasks[-1]["path"] == task["path"]:
+            extend(tasks[-1]["children"], task["children"])
+        else:
+            tasks.append(task)
 
 
 def whole(mirrored: Mirror, lens: Lens) -> Reader:
@@ -154,7 +166,7 @@ def test_after_a_new_owner_the_old_one_is_not_heard() -> None:
 
 def test_another_plan_has_to_be_read() -> None:
     other = InstanceChange(plan=Plan(tasks=()))
-    assert mirror().apply(event(11, instance=other)) is Outcome.GAP
+    assert mirror().apply(event(11, instance=other)) is Outcome.REPLANTED
     assert mirror().apply(event(11, instance=InstanceChange(plan=PLAN))) is Outcome.APPLIED
 
 
@@ -193,7 +205,7 @@ def test_a_foreach_that_grows_long_collapses_and_one_that_shrinks_has_to_be_read
     assert mirrored.apply(event(11, TaskChange(path="#.resize", count=2_000))) is Outcome.APPLIED
     assert set(mirrored.tasks) == {"#.resize"}
     assert mirrored.take_pending().expanded
-    assert mirrored.apply(event(12, TaskChange(path="#.resize", count=3))) is Outcome.GAP
+    assert mirrored.apply(event(12, TaskChange(path="#.resize", count=3))) is Outcome.UNHELD
 
 
 def test_named_items_are_shown_though_the_foreach_is_collapsed() -> None:
@@ -289,6 +301,101 @@ def test_large_states_are_split_and_only_the_last_frame_ends_the_revision() -> N
     assert len(reader.statuses) == 5 + 2_000
 
 
+def test_what_is_sent_while_the_instance_moves_on_says_what_was_so_at_its_revision() -> None:
+    mirrored = mirror(TaskRecord(path="#.resize", count=1_000))
+    mirrored.status = InstanceStatus.WORKING
+    sending = frames.catch_up(mirrored, Lens(None), None, whole=True)
+    made = [next(sending)]
+    ended = InstanceChange(status=InstanceStatus.DONE, progress=InstanceProgress(total=3, done=3))
+    mirrored.apply(event(11, TaskChange(path="#.zip.b", status=OK), instance=ended))
+    made.extend(sending)
+    reader = Reader()
+    reader.read(made)
+    assert (reader.revision, reader.status) == (10, "working")
+    assert msgspec.json.decode(made[-1])["progress"]["done"] == 0
+    reader.read(frames.catch_up(mirrored, Lens(None), 10, whole=False))
+    assert (reader.revision, reader.status) == (11, "done")
+    assert reader.statuses["#.zip.b"]["status"] == "ok"
+
+
+def test_an_instance_that_rests_with_a_part_of_it_run_says_its_status_with_every_revision() -> None:
+    mirrored, reader = mirror(), Reader()
+    mirrored.apply(event(11, instance=InstanceChange(status=InstanceStatus.WORKING, started_at=1)))
+    mirrored.apply(event(12, instance=InstanceChange(status=InstanceStatus.INACTIVE)))
+    assert mirrored.take_pending().rests
+    mirrored.apply(event(13, TaskChange(path="#.list", status=OK)))
+    reader.revision = 12
+    reader.read(frames.change(mirrored, mirrored.pending, Lens(None), frames.States(mirrored), 12))
+    assert (reader.revision, reader.status) == (13, "inactive")
+
+
+names = st.integers(0, 30).map(lambda number: f"task{number}")
+trees: st.SearchStrategy[tuple[TaskSpec, ...]] = st.recursive(
+    st.lists(names, max_size=4, unique=True).map(
+        lambda found: tuple(TaskSpec(name=name, description="d" * 60) for name in found)
+    ),
+    lambda below: st.lists(st.tuples(names, below), max_size=4, unique_by=lambda pair: pair[0]).map(
+        lambda pairs: tuple(TaskSpec(name=name, subtasks=specs) for name, specs in pairs)
+    ),
+    max_leaves=40,
+)
+
+
+@given(specs=trees, most=st.integers(1, 2_000))
+def test_the_parts_of_a_description_are_small_and_together_the_whole(
+    specs: tuple[TaskSpec, ...], most: int
+) -> None:
+    described = tree.describe(Plan(tasks=specs), {})
+    made = list(parts(described, most))
+    together: list[Any] = []
+    for part in made:
+        extend(together, msgspec.to_builtins(part))
+    assert together == msgspec.to_builtins(described)
+    if len(made) > 1 and most > 1_500:
+        assert max(len(msgspec.json.encode(part)) for part in made) < most + 1_000
+
+
+def test_ten_thousand_tasks_are_described_in_packets_of_a_bounded_size() -> None:
+    wide = tuple(TaskSpec(name=f"task{number}", description="what it is for") for number in range(20_000))
+    plan = Plan(tasks=(TaskSpec(name="group", run=False, subtasks=wide), TaskSpec(name="last")))
+    mirrored = Mirror(InstanceRecord(id="i", epoch=1, revision=10, plan=plan), ())
+    made = list(frames.catch_up(mirrored, Lens(None), None, whole=True))
+    assert max(map(len, made)) < 2 * frames.FRAME_BYTES
+    reader = Reader()
+    reader.read(made)
+    assert [task["name"] for task in reader.tasks] == ["group", "last"]
+    assert len(reader.tasks[0]["children"]) == 20_000
+    assert len(reader.statuses) == 20_002
+
+
+def test_many_removed_items_are_told_in_frames_of_a_bounded_size() -> None:
+    mirrored, reader = mirror(TaskRecord(path="#.resize", count=100_000)), Reader()
+    gone = tuple(f"#.resize[{number}]" for number in range(100_000))
+    mirrored.apply(event(11, TaskChange(path="#.resize", count=0), removed=gone))
+    lens = Lens(("#.resize[*]",))
+    pending = mirrored.take_pending()
+    pending.removed = list(gone)
+    made = frames.change(mirrored, pending, lens, frames.States(mirrored), 10)
+    assert max(map(len, made)) < 2 * frames.FRAME_BYTES
+    assert sum(len(msgspec.json.decode(frame).get("removed", ())) for frame in made) == 100_000
+    reader.revision = 10
+    reader.read(made)
+    assert reader.revision == 11
+
+
+def test_many_log_lines_are_sent_in_frames_of_a_bounded_size() -> None:
+    lines = [LogLine(5, "info", "\0" * 16_000, 1, number) for number in range(1, 31)]
+    made = frames.log_frames("i", "#.list", lines, 130)
+    packets = [msgspec.json.decode(frame) for frame in made]
+    assert max(map(len, made)) < 1024 * 1024
+    assert sum(len(packet["lines"]) for packet in packets) == 30
+    assert packets[-1]["next"] == 130
+    reached = 100
+    for packet in packets:
+        reached += len(packet["lines"])
+        assert packet["next"] == reached
+
+
 def test_what_cannot_be_told_is_known_to_be_so() -> None:
     mirrored = mirror(TaskRecord(path="#.resize", count=3, revision=7))
     assert mirrored.can_tell(10, Lens(None))
@@ -326,10 +433,10 @@ def test_whoever_is_sent_whatever_in_between_ends_where_the_instance_is(
     current = [whole(mirrored, lens) for lens in LENSES]
     slow = [whole(mirrored, lens) for lens in LENSES]
     sent = [10] * len(LENSES)
-    for number, (parts, status, readers) in enumerate(steps):
+    for number, (changed, status, readers) in enumerate(steps):
         tasks: list[TaskChange] = []
         removed: list[str] = []
-        for part in parts:
+        for part in changed:
             match part:
                 case int():
                     if any(task.path == "#.resize" for task in tasks):

@@ -46,6 +46,17 @@ DESCRIPTION = packet(
 )
 
 
+def test_a_description_in_parts_is_put_together() -> None:
+    tree = Tree("i1")
+    tree.apply(packet(type="workflowDescription", tasks=[node("#.old")], more=True), NOW)
+    first = [node("#.a"), node("#.group", node("#.group.x"))]
+    tree.apply(packet(type="workflowDescription", tasks=first, more=True), NOW)
+    second = [node("#.group", node("#.group.y")), node("#.b")]
+    tree.apply(packet(type="workflowDescription", tasks=second, continues=True), NOW)
+    assert tree.children("#") == ["#.a", "#.group", "#.b"]
+    assert tree.children("#.group") == ["#.group.x", "#.group.y"]
+
+
 def described(**statuses: dict[str, Any]) -> Tree:
     tree = Tree("i1")
     tree.apply(DESCRIPTION, NOW)

@@ -13,6 +13,8 @@ import msgspec
 from taskpath.context import TaskContext, left_by
 from taskpath.encoding import encode
 from taskpath.task import Task
+from taskpath.updaters import UpdaterError
+from taskpath_proto.errors import TaskpathError
 from taskpath_proto.records import TaskStatus
 from taskpath_proto.values import Blob, Inline, Item, Value
 from taskpath_proto.work import Order, OrderKind
@@ -144,7 +146,7 @@ class Attempt:
 
     def context_json(self) -> str:
         """The context as JSON text, for a worker process."""
-        return encode(self.group.context())
+        return msgspec.json.encode(self.group.context()).decode()
 
     def read_data(self) -> Any:
         return decode(self.group.data.json)
@@ -173,7 +175,7 @@ class Attempt:
             (task.arity == 2 and order.kind is OrderKind.TASK)
             or (order.condition and task.condition is not None)
             or (order.kind is OrderKind.FOREACH and task.foreach is not True)
-            or order.kind is OrderKind.CONDITION
+            or order.kind in (OrderKind.CONDITION, OrderKind.JOIN)
             or (task.debug is not None and self.host.debug)
         )
 
@@ -238,7 +240,7 @@ class Attempt:
                 return self.succeeded(result)
             if order.kind is OrderKind.FOREACH:
                 return self._read_list()
-            return OK
+            return self._joined() if order.kind is OrderKind.JOIN else OK
         except BaseException as error:
             return failed(error, task, self.path)
 
@@ -344,6 +346,15 @@ class Attempt:
                 task.debug(decode(text), context)
             except BaseException as error:
                 self.write_log("error", f"debug raised {type(error).__name__}: {message_of(error)}")
+
+    def _joined(self) -> Outcome:
+        """Whether what the tasks of a group left can be applied, one after the other."""
+        try:
+            self.group.context()
+        except TaskpathError as error:
+            info = msgspec.structs.replace(error.info, type=UpdaterError.__name__)
+            return Outcome(TaskStatus.FAILED, error=info)
+        return OK
 
     def _read_list(self) -> Outcome:
         """The outcome of a foreach: its list, by reference if the reference is for ever, and its length."""

@@ -56,7 +56,6 @@ class Attempts:
         trees: finds functions.
         values: reads and stores values.
         processes: runs functions in worker processes.
-        debug: whether ``debug`` functions are called.
     """
 
     def __init__(
@@ -68,12 +67,10 @@ class Attempts:
         trees: Trees,
         values: Values,
         processes: ProcessWorkers,
-        *,
-        debug: bool,
     ) -> None:
         self.clock = clock
         self.values = values
-        self.debug = debug
+        self.debug = settings.debug
         self.max_value = settings.max_value
         self.coroutines = CoroutineWorkers(settings.concurrency)
         self.threads = ThreadWorkers(settings.threads)

@@ -106,8 +106,10 @@ class Beat:
                     self._time_out(attempt)
                     continue
                 step = min(step, max(0.001, left / 1000))
-            if not attempt.started and is_task and now - since >= STARTED_AFTER:
+            progressed = attempt.progress is not None and now - attempt.progress_sent >= PROGRESS_EVERY
+            # What is not known to run is not said to get on.
+            if not attempt.started and is_task and (progressed or now - since >= STARTED_AFTER):
                 self._reports.started(attempt, since)
-            if attempt.progress is not None and now - attempt.progress_sent >= PROGRESS_EVERY:
+            if progressed:
                 self._reports.progressed(attempt, now)
         return step

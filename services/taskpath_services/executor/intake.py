@@ -1,4 +1,4 @@
-"""Taking work: each queue has an inbox for orders, read while there is room, and one for plans."""
+"""Taking work: each queue has an inbox for orders, read while there is room, and one for the rest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from taskpath.runtime.bus import Bus, BusClosed, Inbox
 from taskpath.runtime.service import Service
 from taskpath_proto import topology
-from taskpath_proto.work import ExpandPlan, RunTasks
+from taskpath_proto.work import ExpandPlan, RunHandler, RunTasks
 from taskpath_services.executor.reports import Held
 
 MOST: Final = 8
@@ -24,6 +24,7 @@ class Intake(Service):
         room: returns when there is room for more work.
         run: carries out orders, and settles each.
         expand: calls a generator, and settles the request.
+        handle: calls handlers, and settles the request.
     """
 
     def __init__(
@@ -32,12 +33,14 @@ class Intake(Service):
         room: Callable[[], Awaitable[None]],
         run: Callable[[RunTasks, Held], None],
         expand: Callable[[ExpandPlan, Held], None],
+        handle: Callable[[RunHandler, Held], None],
     ) -> None:
         super().__init__("intake")
         self._bus = bus
         self._room = room
         self._run = run
         self._expand = expand
+        self._handle = handle
         self._inboxes: dict[str, Inbox] = {}
         self._queues: set[str] = set()
         self._readers: set[asyncio.Task[None]] = set()
@@ -67,12 +70,12 @@ class Intake(Service):
                     await self._room()
                 delivery = await inbox.take(MOST)
                 orders = 0
-                work: list[RunTasks | ExpandPlan] = []
+                work: list[RunTasks | ExpandPlan | RunHandler] = []
                 for message in delivery.messages:
                     if isinstance(message, RunTasks):
                         orders += len(message.orders)
                         work.append(message)
-                    elif isinstance(message, ExpandPlan):
+                    elif isinstance(message, (ExpandPlan, RunHandler)):
                         orders += 1
                         work.append(message)
                 if orders == 0:
@@ -82,8 +85,10 @@ class Intake(Service):
                 for message in work:
                     if isinstance(message, RunTasks):
                         self._run(message, held)
-                    else:
+                    elif isinstance(message, ExpandPlan):
                         self._expand(message, held)
+                    else:
+                        self._handle(message, held)
         except BusClosed:
             return
 

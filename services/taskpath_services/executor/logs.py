@@ -120,28 +120,8 @@ def cut(text: str) -> str:
     return data[: MAX_LINE - 3].decode(errors="ignore") + "…"
 
 
-class LogHandler(logging.Handler):
+class _Records(logging.Handler):
     """Takes the records of the module ``logging`` that are made inside a task to the task's log."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._root_level: int | None = None
-
-    def install(self) -> None:
-        """Listens to all loggers, from INFO on unless the root logger was set to something else."""
-        root = logging.getLogger()
-        if root.level == logging.WARNING:
-            self._root_level = root.level
-            root.setLevel(logging.INFO)
-        root.addHandler(self)
-
-    def remove(self) -> None:
-        """Leaves logging as it was."""
-        root = logging.getLogger()
-        root.removeHandler(self)
-        if self._root_level is not None and root.level == logging.INFO:
-            root.setLevel(self._root_level)
-        self._root_level = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes a record to the log of the task in which it was made."""
@@ -155,6 +135,45 @@ class LogHandler(logging.Handler):
             # With a handler on the root logger, logging keeps what nobody else handles from stderr.
             logging.lastResort is not None
             and record.levelno >= logging.lastResort.level
-            and all(isinstance(handler, LogHandler) for handler in logging.getLogger().handlers)
+            and logging.getLogger().handlers == [self]
         ):
             logging.lastResort.handle(record)
+
+
+class _Listening:
+    """The one handler on the root logger, there while any executor of the process runs."""
+
+    def __init__(self) -> None:
+        self.handler = _Records()
+        self.executors = 0
+        self.level: int | None = None
+
+
+_listening: Final = _Listening()
+
+
+def listen() -> None:
+    """Listens to all loggers, from INFO on unless the root logger was set to something else.
+
+    A process may have several executors; each calls this once, and :func:`leave` when it ends.
+    """
+    _listening.executors += 1
+    if _listening.executors > 1:
+        return
+    root = logging.getLogger()
+    if root.level == logging.WARNING:
+        _listening.level = root.level
+        root.setLevel(logging.INFO)
+    root.addHandler(_listening.handler)
+
+
+def leave() -> None:
+    """Leaves logging as it was, if this was the last executor."""
+    _listening.executors -= 1
+    if _listening.executors > 0:
+        return
+    root = logging.getLogger()
+    root.removeHandler(_listening.handler)
+    if _listening.level is not None and root.level == logging.INFO:
+        root.setLevel(_listening.level)
+    _listening.level = None

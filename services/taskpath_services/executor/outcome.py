@@ -77,23 +77,27 @@ def failed(error: BaseException, task: Task, path: str, *, retry: bool = True) -
             message=message_of(error),
             path=path,
             type=type(error).__name__,
-            traceback=_traceback_of(error),
+            traceback=traceback_of(error),
         ),
         retryable=retry and task.retry is not None and task.retry.allows(error),
     )
 
 
 def message_of(error: BaseException) -> str:
-    """What an exception says, or its class where it says nothing."""
+    """What an exception says, with its class where it says nothing by itself (``KeyError``: a key)."""
     try:
         text = str(error)
     except Exception:
         text = "(its text cannot be made)"
-    text = text or type(error).__name__
+    name = type(error).__name__
+    if not text:
+        text = name
+    elif isinstance(error, (LookupError, StopIteration)) or not isinstance(error, Exception):
+        text = f"{name}: {text}"
     return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "…"
 
 
-def _traceback_of(error: BaseException) -> str | None:
+def traceback_of(error: BaseException) -> str | None:
     """The author's frames, as text; None if there are none (what we raised ourselves says enough)."""
     frames = _author_frames(error.__traceback__)
     if frames is None:

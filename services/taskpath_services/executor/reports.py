@@ -10,11 +10,11 @@ import structlog
 from taskpath.runtime.bus import Bus, BusClosed, Delivery
 from taskpath.runtime.service import Service
 from taskpath_proto import topology
-from taskpath_proto.work import PlanExpanded, TaskFinished, TaskProgressed, TaskStarted
+from taskpath_proto.work import HandlerFinished, PlanExpanded, TaskFinished, TaskProgressed, TaskStarted
 
 log = structlog.get_logger("taskpath.executor")
 
-Report = TaskStarted | TaskProgressed | TaskFinished | PlanExpanded
+Report = TaskStarted | TaskProgressed | TaskFinished | PlanExpanded | HandlerFinished
 
 
 class Held:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from taskpath.app import DEFAULT_QUEUE, App
 from taskpath.runtime.bus import Bus, BusClosed, Subscription
 from taskpath.runtime.caller import Caller
@@ -13,12 +11,13 @@ from taskpath.runtime.settings import Settings
 from taskpath_proto import topology
 from taskpath_proto.events import ExecutorAnnounced
 from taskpath_proto.work import CancelAttempts
+from taskpath_services.executor import logs
 from taskpath_services.executor.announce import Announcer, announcement, new_executor_id
 from taskpath_services.executor.attempt_reports import AttemptReports
 from taskpath_services.executor.attempts import Attempts
 from taskpath_services.executor.expansions import Expansions
+from taskpath_services.executor.handlers import Handlers
 from taskpath_services.executor.intake import Intake
-from taskpath_services.executor.logs import LogHandler
 from taskpath_services.executor.reports import Reports
 from taskpath_services.executor.trees import Trees
 from taskpath_services.executor.values import Values
@@ -26,32 +25,29 @@ from taskpath_services.executor.workers.processes import ProcessWorkers
 
 
 class ExecutorService(Service):
-    """Calls generators and runs tasks. ``TASKPATH_DEBUG=1`` in the environment turns on ``debug`` functions.
+    """Calls generators and handlers, and runs tasks.
 
     Args:
         bus: the bus.
         clock: the time.
         settings: queues and bounds.
-        app: the author's workflows.
-        debug: whether ``debug`` functions are called, if not as the environment says.
+        app: the author's workflows and handlers.
     """
 
-    def __init__(
-        self, bus: Bus, clock: Clock, settings: Settings, app: App, *, debug: bool | None = None
-    ) -> None:
+    def __init__(self, bus: Bus, clock: Clock, settings: Settings, app: App) -> None:
         super().__init__("executor")
         self.id = new_executor_id()
         self._bus = bus
         self._clock = clock
         self._settings = settings
         self._app = app
-        self._debug = os.environ.get("TASKPATH_DEBUG", "") not in ("", "0") if debug is None else debug
-        self._handler = LogHandler()
         self._caller = Caller(bus, clock, "executor")
         self._reports = Reports(bus)
         self._values = Values(self._caller, clock)
         self._trees = Trees(app, clock, self._open)
         self._processes = ProcessWorkers(app, settings.processes, settings.max_value)
+        self._expansions = Expansions(self._trees, self._values, self._reports, settings.max_value)
+        self._handlers = Handlers(app, clock, self._reports)
         self._announcer = Announcer(bus, clock, self._announcement)
         self._attempts: Attempts | None = None
         self._intake: Intake | None = None
@@ -59,6 +55,7 @@ class ExecutorService(Service):
 
     async def on_start(self) -> None:
         """Starts everything, then takes work, then says so."""
+        logs.listen()
         attempts = self._attempts = Attempts(
             self._bus,
             self._clock,
@@ -67,15 +64,20 @@ class ExecutorService(Service):
             self._trees,
             self._values,
             self._processes,
-            debug=self._debug,
         )
-        expansions = Expansions(self._trees, self._values, self._reports)
-        intake = self._intake = Intake(self._bus, attempts.room, attempts.take, expansions.take)
-        self._handler.install()
-        for part in (self._caller, self._reports, self._processes, expansions, intake):
+        intake = self._intake = Intake(
+            self._bus, attempts.room, attempts.take, self._expansions.take, self._handlers.take
+        )
+        for part in (
+            self._caller,
+            self._reports,
+            self._processes,
+            self._expansions,
+            self._handlers,
+            intake,
+        ):
             await part.start()
             self.spawn(part.wait(), part.name)
-        self._expansions = expansions
         cancels = self._cancels = await self._bus.subscribe(topology.EXECUTORS)
         self.spawn(self._hear(cancels, attempts), "cancellations")
         self.spawn(attempts.beat.run(), "beat")
@@ -93,7 +95,8 @@ class ExecutorService(Service):
         await self._announcer.stop()
         if self._attempts is not None:
             await self._attempts.drain(self._settings.grace)
-            await self._expansions.stop()
+        await self._expansions.stop()
+        await self._handlers.stop()
         await self._processes.stop()
         await self._reports.stop()
         if self._intake is not None:
@@ -103,7 +106,7 @@ class ExecutorService(Service):
         if self._cancels is not None:
             await self._cancels.close()
         await self._caller.stop()
-        self._handler.remove()
+        logs.leave()
 
     def _first_queues(self) -> set[str]:
         if self._settings.queues is not None:

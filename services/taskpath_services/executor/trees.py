@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias
 
 from taskpath.app import App, Workflow
 from taskpath.runtime.clock import Clock
@@ -15,20 +14,19 @@ from taskpath.task import Task
 from taskpath.tree import plan_of, queues_of, tree_of
 from taskpath_proto import paths
 from taskpath_proto.errors import ErrorCode, TaskpathError
-from taskpath_proto.plan import Plan
+from taskpath_proto.plan import Handler, Plan
 from taskpath_proto.values import Inline, Value
+from taskpath_services.executor.author_calls import AuthorCalls
 from taskpath_services.executor.outcome import message_of
 
-GENERATOR_SECONDS: Final = 30.0
 MAX_CACHED: Final = 200_000
 """How much the cached trees weigh together, in tasks (the one used last is kept, whatever its size)."""
 _TREE_WEIGHT: Final = 50
 _BYTES_A_TASK: Final = 500
-_MAX_THREADS: Final = 32
+_LARGE: Final = 1_000
+"""A list of more tasks is made a tree of in a thread."""
 
 _INDEX = re.compile(r"\[\d+\]")
-
-T = TypeVar("T")
 
 
 class Tree:
@@ -37,13 +35,16 @@ class Tree:
     Args:
         workflow: whose generator.
         tasks: the root list.
+        handlers: the kinds of handlers that the app has.
     """
 
     __slots__ = ("_tasks", "plan", "workflow")
 
-    def __init__(self, workflow: Workflow, tasks: tuple[Task, ...]) -> None:
+    def __init__(
+        self, workflow: Workflow, tasks: tuple[Task, ...], handlers: tuple[Handler, ...] = ()
+    ) -> None:
         self.workflow = workflow
-        self.plan: Plan = plan_of(tasks, workflow.queue)
+        self.plan: Plan = plan_of(tasks, workflow.queue, handlers)
         self._tasks: dict[str, Task] = {}
         waiting = [(paths.ROOT, tasks)]
         while waiting:
@@ -93,12 +94,11 @@ class Trees:
 
     def __init__(self, app: App, clock: Clock, serve: Callable[[set[str]], Awaitable[None]]) -> None:
         self._app = app
-        self._clock = clock
+        self._calls = AuthorCalls(clock)
         self._serve = serve
         self._cache: OrderedDict[TreeKey, Tree] = OrderedDict()
         self._size = 0
         self._growing: dict[TreeKey, asyncio.Task[Tree]] = {}
-        self._threads = asyncio.Semaphore(_MAX_THREADS)
 
     def cached(self, key: TreeKey) -> Tree | None:
         """The tree for instance, workflow and data, if it is there."""
@@ -127,40 +127,38 @@ class Trees:
             self._growing[key] = task
         return await asyncio.shield(task)
 
+    async def grow(self, workflow: str, data: str) -> Tree:
+        """The tree for workflow and data, made now and not kept; its queues are served.
+
+        Args:
+            workflow: its name.
+            data: its JSON text.
+
+        Raises:
+            TaskpathError: as for :meth:`tree`.
+        """
+        tree = await grow(self._app, workflow, data, self._call)
+        await self._serve(queues_of(tree.plan))
+        return tree
+
+    def keep(self, key: TreeKey, tree: Tree) -> None:
+        """Keeps a tree for those who will ask for it."""
+        if key not in self._cache:
+            self._cache[key] = tree
+            self._size += _weight(key, tree)
+            while self._size > MAX_CACHED and len(self._cache) > 1:
+                self._size -= _weight(*self._cache.popitem(last=False))
+
     async def _grow(self, key: TreeKey, data: str) -> Tree:
         try:
-            tree = await grow(self._app, key[1], data, self._call)
-            await self._serve(queues_of(tree.plan))
+            tree = await self.grow(key[1], data)
         finally:
             self._growing.pop(key, None)
-        self._cache[key] = tree
-        self._size += _weight(key, tree)
-        while self._size > MAX_CACHED and len(self._cache) > 1:
-            self._size -= _weight(*self._cache.popitem(last=False))
+        self.keep(key, tree)
         return tree
 
     async def _call(self, workflow: Workflow, arguments: tuple[Any, ...]) -> Any:
-        """What the generator returns; a plain one runs in a thread, given up when its time is over."""
-        async with self._threads:
-            work: asyncio.Future[Any]
-            if workflow.is_async:
-                work = asyncio.ensure_future(_guarded(workflow.generator(*arguments)))
-            else:
-                work = _in_thread(lambda: _listed(workflow.generator(*arguments)))
-            limit = asyncio.ensure_future(self._clock.sleep(GENERATOR_SECONDS))
-            try:
-                await asyncio.wait((work, limit), return_when=asyncio.FIRST_COMPLETED)
-                if not work.done():
-                    raise TaskpathError(
-                        ErrorCode.SCHEDULER_ERROR,
-                        f"it did not return within {GENERATOR_SECONDS:g} s",
-                    )
-                if work.cancelled():
-                    raise TaskpathError(ErrorCode.SCHEDULER_ERROR, "it raised CancelledError")
-                return work.result()
-            finally:
-                limit.cancel()
-                work.cancel()
+        return await self._calls.call(workflow.generator, arguments, is_async=workflow.is_async)
 
     async def close(self) -> None:
         """Ends what is being generated."""
@@ -175,14 +173,20 @@ def _weight(key: TreeKey, tree: Tree) -> int:
     return _TREE_WEIGHT + len(tree) + (len(data.json) // _BYTES_A_TASK if isinstance(data, Inline) else 0)
 
 
-async def grow(app: App, name: str, data: str, call: Callable[[Workflow, tuple[Any, ...]], Any]) -> Tree:
+def _tree(workflow: Workflow, returned: object, handlers: tuple[Handler, ...]) -> Tree:
+    return Tree(workflow, tree_of(returned), handlers)
+
+
+async def grow(
+    app: App, name: str, data: str, call: Callable[[Workflow, tuple[Any, ...]], Awaitable[Any]]
+) -> Tree:
     """Calls a workflow's generator and checks what it returns.
 
     Args:
         app: the workflows.
         name: of the workflow.
         data: its JSON text.
-        call: calls the generator with these arguments; an awaitable of what it returns.
+        call: calls the generator with these arguments, and gives what comes of it.
 
     Raises:
         TaskpathError: UNKNOWN_WORKFLOW, INVALID_DATA, or SCHEDULER_ERROR if the generator fails.
@@ -197,11 +201,9 @@ async def grow(app: App, name: str, data: str, call: Callable[[Workflow, tuple[A
     arguments = (workflow.data_from(data),) if workflow.arity else ()
     try:
         returned = await call(workflow, arguments)
-        while hasattr(returned, "__await__"):
-            returned = await returned
-        if isinstance(returned, AsyncIterator):
-            returned = [task async for task in returned]
-        return Tree(workflow, tree_of(returned))
+        if isinstance(returned, (list, tuple, dict)) and len(returned) > _LARGE:
+            return await asyncio.to_thread(_tree, workflow, returned, app.handled)
+        return _tree(workflow, returned, app.handled)
     except asyncio.CancelledError:
         raise
     except BaseException as error:
@@ -216,56 +218,3 @@ async def grow(app: App, name: str, data: str, call: Callable[[Workflow, tuple[A
             path=path,
             details=details,
         ) from error
-
-
-def _listed(returned: Any) -> Any:
-    """What was returned; a generator in Python's sense is run here, where it may take its time."""
-    return list(returned) if hasattr(returned, "send") and not hasattr(returned, "__await__") else returned
-
-
-_WILD: Final = (SystemExit, KeyboardInterrupt, asyncio.CancelledError)
-"""What would end the loop, or look like a cancellation of ours, where it is raised again."""
-
-
-def _tame(error: BaseException) -> RuntimeError:
-    return RuntimeError(f"{type(error).__name__}: {error}".rstrip(": "))
-
-
-async def _guarded(call: Awaitable[T]) -> T:
-    try:
-        return await call
-    except (SystemExit, KeyboardInterrupt) as error:
-        raise _tame(error) from error
-
-
-def _in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
-    """Runs a function in a thread of its own, which may be left alone."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def set_result(result: T) -> None:
-        if not future.done():
-            future.set_result(result)
-
-    def set_exception(error: BaseException) -> None:
-        if not future.done():
-            # A future refuses StopIteration.
-            future.set_exception(_tame(error) if isinstance(error, (StopIteration, *_WILD)) else error)
-
-    def run() -> None:
-        try:
-            outcome = function()
-        except BaseException as error:
-            _post(loop, set_exception, error)
-        else:
-            _post(loop, set_result, outcome)
-
-    threading.Thread(target=run, name="taskpath generator", daemon=True).start()
-    return future
-
-
-def _post(loop: asyncio.AbstractEventLoop, function: Callable[[Any], None], argument: Any) -> None:
-    try:
-        loop.call_soon_threadsafe(function, argument)
-    except RuntimeError:  # the loop was closed meanwhile: nobody waits
-        return

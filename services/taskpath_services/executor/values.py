@@ -39,9 +39,18 @@ class Reading:
         self._items: list[msgspec.Raw] | None = None
 
     def frozen(self) -> Any:
-        """The JSON value, which all who read it share, and none can change."""
+        """The JSON value, which all who read it share, and none can change.
+
+        Raises:
+            TaskpathError: EXECUTION_FAILED, if it is nested too deep.
+        """
         if self._frozen is msgspec.UNSET:
-            self._frozen = freeze(decode(self.json))
+            try:
+                self._frozen = freeze(decode(self.json))
+            except RecursionError:
+                raise TaskpathError(
+                    ErrorCode.EXECUTION_FAILED, "A value of the context is nested too deep to be read."
+                ) from None
         return self._frozen
 
     def items(self) -> list[msgspec.Raw]:

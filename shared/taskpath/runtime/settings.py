@@ -43,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         lease: after how long without a heartbeat an attempt counts as lost.
         max_body: of a request.
         max_value: of one value: data, context or result.
+        debug: whether the ``debug`` functions of tasks are called.
     """
 
     broker: str = "memory://"
@@ -62,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lease: float = 30.0
     max_body: int = 8 * 1024 * 1024
     max_value: int = 64 * 1024 * 1024
+    debug: bool = False
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
@@ -105,6 +107,13 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _flag(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in _ON | _OFF:
+        raise ValueError("1 or 0, true or false, yes or no, on or off")
+    return word in _ON
+
+
 def _url(*schemes: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if not any(text.startswith(scheme) for scheme in schemes):
@@ -124,6 +133,9 @@ def _secret(text: str) -> str:
     return text
 
 
+_ON: Final = frozenset({"1", "true", "yes", "on"})
+_OFF: Final = frozenset({"0", "false", "no", "off"})
+
 _PARSERS: Final[dict[str, Callable[[str], Any]]] = {
     "broker": _url("memory://", "amqp://", "amqps://"),
     "records": _url("sqlite:///", "redis://", "rediss://", "dynamodb://"),
@@ -142,6 +154,7 @@ _PARSERS: Final[dict[str, Callable[[str], Any]]] = {
     "lease": _seconds,
     "max_body": _integer(1_024, 2**31),
     "max_value": _integer(1_024, 2**31),
+    "debug": _flag,
 }
 
 _SECRETS: Final = frozenset({"auth_secret"})

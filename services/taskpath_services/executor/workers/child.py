@@ -24,6 +24,7 @@ from taskpath.encoding import encode
 from taskpath.frozen import freeze
 from taskpath.task import Task
 from taskpath_proto.records import TaskStatus
+from taskpath_services.executor.author_calls import listed, settled
 from taskpath_services.executor.logs import cut
 from taskpath_services.executor.outcome import Outcome, ValueTooLarge, failed, message_of
 from taskpath_services.executor.trees import Tree, grow
@@ -216,8 +217,7 @@ async def _awaited(awaitable: Any) -> Any:
 
 
 async def _generate(workflow: Workflow, arguments: tuple[Any, ...]) -> Any:
-    returned = workflow.generator(*arguments)
-    return list(returned) if inspect.isgenerator(returned) else returned
+    return await settled(listed(workflow.generator(*arguments)))
 
 
 def main(descriptor: int) -> None:

@@ -172,7 +172,8 @@ class ProcessWorkers(Service):
                     id=message.id,
                     realm=message.realm,
                     workflow=message.workflow,
-                    tree=f"{message.id}/{message.plan_version}",
+                    # A new owner may count from a version that the last one never stored.
+                    tree=f"{message.id}/{message.epoch}/{message.plan_version}",
                     path=attempt.path,
                     attempt=attempt.order.attempt,
                     argument=argument if isinstance(argument, str) else bytes(argument).decode(),
