@@ -10,7 +10,8 @@ pytest.register_assert_rewrite("tests.support")
 
 # The settings of whoever runs the tests are not those of the tests.
 for name in [name for name in os.environ if name.startswith("TASKPATH_")]:
-    del os.environ[name]
+    if name != "TASKPATH_TEST_SYSTEM":
+        del os.environ[name]
 
 # Playwright runs on the Node.js that the tests need anyway; its own copy wants libraries that a small
 # Debian does not have.

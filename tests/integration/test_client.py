@@ -366,12 +366,65 @@ async def test_waiting_returns_the_instance_as_it_ended(gateway: Gateway, client
         await socket.receive()
 
     gateway.talks = [talk]
-    gateway.answers = [answer(200, {**DOCUMENT, "status": "done"})]
+    gateway.answers = [answer(200, DOCUMENT), answer(200, {**DOCUMENT, "status": "done"})]
     assert (await client.wait("i1", timeout=5)).status is InstanceStatus.DONE
-    assert gateway.asked[0].query["minRevision"] == "12"
+    assert gateway.asked[0].query["paths"] == "#"
+    assert gateway.asked[1].query["minRevision"] == "12"
     gateway.talks = [_nothing]
+    gateway.answers = [answer(200, DOCUMENT)]
     with pytest.raises(TimeoutError):
         await client.wait("i1", timeout=0.05)
+
+
+@pytest.mark.parametrize("status", ["done", "inactive"])
+async def test_what_is_at_rest_already_is_not_watched(gateway: Gateway, client: Client, status: str) -> None:
+    gateway.answers = [answer(200, {**DOCUMENT, "status": status})] * 2
+    assert (await client.wait("i1", timeout=5)).status == status
+    assert gateway.watched == []
+
+
+async def test_a_watch_of_what_was_run_in_part_by_somebody_else_ends_at_once(
+    gateway: Gateway, client: Client
+) -> None:
+    async def talk(socket: web.WebSocketResponse, asked: dict[str, Any]) -> None:
+        await say_status(socket, 3, "inactive")
+        await socket.receive()
+
+    gateway.talks = [talk]
+    gateway.answers = [answer(200, {**DOCUMENT, "status": "inactive"})]
+    await client.get("i1")
+    seen = [change async for change in client.watch("i1")]
+    assert [change.status for change in seen if isinstance(change, SetWorkflowStatus)] == ["inactive"]
+
+
+async def test_changes_are_sent_as_the_contract_says(gateway: Gateway, client: Client) -> None:
+    gateway.answers = [
+        answer(200, {"revision": 7}), answer(200, {"revision": 8}), answer(200, {"revision": 9}),
+        answer(200, {"deleted": 3}), answer(200, DOCUMENT),
+    ]  # fmt: skip
+    assert await client.update("i1", {"n": {"$set": 2}}) == 7
+    assert await client.update("i1", name=None) == 8
+    assert await client.set_context_updaters("i1", "#.a", [{"$set": {}}]) == 9
+    assert await client.delete_realm("a/b") == 3
+    await client.get("i1")
+    assert [(request.method, request.raw_path.partition("?")[0]) for request in gateway.asked[:4]] == [
+        ("PATCH", "/api/v1/instances/i1"),
+        ("PATCH", "/api/v1/instances/i1"),
+        ("PUT", "/api/v1/instances/i1/tasks/%23.a/contextUpdaters"),
+        ("DELETE", "/api/v1/realms/a%2Fb/instances"),
+    ]
+    assert gateway.bodies[:3] == [{"data": {"n": {"$set": 2}}}, {"name": None}, {"updaters": [{"$set": {}}]}]
+    assert gateway.asked[4].query["minRevision"] == "9"
+
+
+async def test_a_change_of_data_whose_answer_is_lost_is_not_repeated(
+    gateway: Gateway, client: Client
+) -> None:
+    gateway.answers = [hang_up, hang_up, answer(200, {"revision": 8})]
+    with pytest.raises(TaskpathError):
+        await client.update("i1", {"n": {"$push": [1]}})
+    assert await client.set_context_updaters("i1", "#.a", []) == 8
+    assert len(gateway.asked) == 3
 
 
 async def _nothing(socket: web.WebSocketResponse, asked: dict[str, Any]) -> None:

@@ -75,7 +75,7 @@ class Running:
         **body: Any,
     ) -> Any:
         """Makes a REST call and returns what it answers, which has this status."""
-        json = body if method == "POST" else None
+        json = body if method in ("POST", "PUT", "PATCH") else None
         async with self.http.request(method, f"/api/v1{path}", json=json, headers=headers) as response:
             text = await response.read()
             assert response.status == status, text

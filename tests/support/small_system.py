@@ -16,7 +16,15 @@ from taskpath.runtime.caller import answer
 from taskpath.runtime.clock import Clock
 from taskpath_proto import topology
 from taskpath_proto.calls import Call, Command, Query, Response
-from taskpath_proto.commands import Accepted, Cancel, CreateInstance, Delete, Execute
+from taskpath_proto.commands import (
+    Accepted,
+    Cancel,
+    CreateInstance,
+    Delete,
+    Execute,
+    SetContextUpdaters,
+    UpdateInstance,
+)
 from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.events import (
     ExecutorAnnounced,
@@ -41,10 +49,11 @@ from taskpath_proto.queries import (
     ReadTask,
     ReadValue,
     TaskView,
+    Tombstone,
     ValueRead,
 )
-from taskpath_proto.records import InstanceChange, InstanceRecord, TaskChange, TaskRecord
-from taskpath_proto.values import Blob, Inline
+from taskpath_proto.records import InstanceChange, InstanceRecord, InstanceStatus, TaskChange, TaskRecord
+from taskpath_proto.values import Blob, Inline, Value
 
 PLAN = Plan(
     tasks=(
@@ -75,7 +84,10 @@ class SmallSystem:
         self.instances: dict[str, InstanceRecord] = {}
         self.tasks: dict[str, dict[str, TaskRecord]] = {}
         self.lines: dict[tuple[str, str], list[LogLine]] = {}
-        self.blobs: dict[Blob, str] = {}
+        self.blobs: dict[Value, str] = {}
+        self.contexts: dict[tuple[str, str], Value] = {}
+        self.tombstones: dict[str, Tombstone] = {}
+        self.removed_at: dict[str, int] = {}
         self.epoch = 1
         self._bus = bus
         self._partitions = partitions
@@ -140,6 +152,8 @@ class SmallSystem:
         for name, value in instance.items():
             setattr(record, name, value)
         records = self.tasks[id]
+        if removed:
+            self.removed_at[id] = event.revision
         for path in [
             path for path in records if any(path == gone or path.startswith(f"{gone}.") for gone in removed)
         ]:
@@ -158,10 +172,14 @@ class SmallSystem:
         """Says what has happened."""
         self._bus.publish(event, topology.instance_key(event.id), topology.ALL_INSTANCES)
 
-    def delete(self, id: str) -> None:
-        """Deletes an instance, and says so."""
+    def delete(self, id: str, status: InstanceStatus | None = None) -> None:
+        """Deletes an instance, and says so; of an ephemeral one that has ended, a tombstone stays."""
         record = self.instances.pop(id)
-        self.publish(InstanceDeleted(id=id, partition=0, epoch=self.epoch, revision=record.revision + 1))
+        if status is not None:
+            self.tombstones[id] = Tombstone(id, record.realm, status)
+        self.publish(
+            InstanceDeleted(id=id, partition=0, epoch=self.epoch, revision=record.revision + 1, status=status)
+        )
 
     def write(self, id: str, path: str, *texts: str, attempt: int = 1, publish: bool = True) -> None:
         """Writes to a task's log."""
@@ -227,7 +245,6 @@ class SmallSystem:
                 self.blobs[blob] = body.json
                 return BlobPut(value=blob)
             case ReadValue():
-                assert isinstance(body.value, Blob)
                 return ValueRead(json=self.blobs[body.value])
         if self.mute:
             return None
@@ -235,10 +252,13 @@ class SmallSystem:
             raise self.refusal
         if isinstance(body, CreateInstance):
             return self._create(body)
-        assert isinstance(body, (Execute, Cancel, Delete))
+        assert isinstance(body, (Execute, Cancel, Delete, UpdateInstance, SetContextUpdaters))
         if body.id not in self.instances:
             raise TaskpathError(ErrorCode.UNKNOWN_INSTANCE, f"There is no instance {body.id!r}.")
-        return Accepted(id=body.id, revision=self.instances[body.id].revision)
+        revision = self.instances[body.id].revision
+        if isinstance(body, Delete):
+            self.delete(body.id)
+        return Accepted(id=body.id, revision=revision)
 
     def _create(self, body: CreateInstance) -> Accepted:
         known = self.instances.get(body.id)
@@ -274,7 +294,12 @@ class SmallSystem:
                 )
                 if query.status in (None, record.status) and query.realm in (None, record.realm)
             ]
-            return InstancesPage(items=found[: query.limit])
+            created_at, _, last = (query.cursor or "").partition(" ")
+            if last:
+                found = [item for item in found if (-item.created_at, item.id) > (-int(created_at), last)]
+            shown = found[: query.limit]
+            more = len(found) > len(shown)
+            return InstancesPage(shown, f"{shown[-1].created_at} {shown[-1].id}" if more else None)
         record = self.instances.get(query.id)
         if isinstance(query, ReadLogs):
             lines = self.lines.get((query.id, query.path), [])
@@ -282,13 +307,17 @@ class SmallSystem:
             page = lines[start : start + query.limit]
             return LogsView(lines=page, next=start + len(page), known=record is not None)
         if record is None:
-            return InstanceView() if isinstance(query, ReadInstance) else TaskView()
+            tombstone = self.tombstones.get(query.id)
+            if isinstance(query, ReadInstance):
+                return InstanceView(tombstone=tombstone)
+            return TaskView(tombstone=tombstone)
         record = msgspec.structs.replace(record)
         if isinstance(query, ReadTask):
             if not _known(record.plan, query.path):
                 return TaskView(instance=record)
             task = self.tasks[query.id].get(query.path, TaskRecord(path=query.path))
-            return TaskView(instance=record, task=msgspec.structs.replace(task))
+            context = self.contexts.get((query.id, query.path))
+            return TaskView(instance=record, task=msgspec.structs.replace(task), context=context)
         patterns = [Pattern(text) for text in query.paths]
         naming = any(pattern.names_items for pattern in patterns)
         folded = [
@@ -298,6 +327,7 @@ class SmallSystem:
         ]
         return InstanceView(
             instance=record,
+            removed_at=self.removed_at.get(query.id, 0),
             tasks=[
                 msgspec.structs.replace(task, body=None, argument=None)
                 for path, task in self.tasks[query.id].items()

@@ -7,13 +7,22 @@ from hashlib import blake2b
 from typing import Final
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, UnsetType
 
+from taskpath import updaters
 from taskpath.runtime.caller import Caller
 from taskpath.runtime.clock import Clock
 from taskpath_proto import paths, topology
 from taskpath_proto.calls import Command
-from taskpath_proto.commands import Accepted, Cancel, CreateInstance, Delete, Execute
+from taskpath_proto.commands import (
+    Accepted,
+    Cancel,
+    CreateInstance,
+    Delete,
+    Execute,
+    SetContextUpdaters,
+    UpdateInstance,
+)
 from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.packets import CreateInstanceBody
 from taskpath_proto.records import Mode, Upstream
@@ -135,6 +144,44 @@ class Commands:
         digest = None if key is None else _hash(_encode(("cancel", path)))
         return await self._ask(Cancel(id=instance, path=path, key=key, digest=digest), COMMAND_SECONDS)
 
+    async def update(self, instance: str, data: Raw, name: str | None | UnsetType) -> Accepted:
+        """Changes an instance's data by an updater, or its name.
+
+        Args:
+            instance: its id.
+            data: the updater; an empty text leaves the data.
+            name: the name; UNSET leaves it.
+
+        Raises:
+            TaskpathError: what was asked for is not possible.
+        """
+        updater = None
+        if data:
+            _check_updater("data", data)
+            updater = await self._values.take(data, instance, "update")
+        return await self._ask(UpdateInstance(id=instance, data=updater, name=name), GENERATOR_SECONDS)
+
+    async def set_updaters(self, instance: str, path: str, given: Raw, key: str | None = None) -> Accepted:
+        """Replaces what a task's ``update_context`` left.
+
+        Args:
+            instance: the id of the instance.
+            path: the task.
+            given: a JSON list of updaters.
+            key: an idempotency key.
+
+        Raises:
+            TaskpathError: what was asked for is not possible.
+        """
+        paths.split(path)
+        _check_updaters(given)
+        digest = None if key is None else _hash(_encode(("setContextUpdaters", path)), _canonical(given))
+        value = await self._values.take(given, instance, "updaters")
+        return await self._ask(
+            SetContextUpdaters(id=instance, path=path, updaters=value, key=key, digest=digest),
+            COMMAND_SECONDS,
+        )
+
     async def delete(self, instance: str) -> Accepted:
         """Deletes an instance.
 
@@ -146,6 +193,24 @@ class Commands:
     async def _ask(self, command: Command, timeout: float) -> Accepted:
         partition = topology.partition_of(command.id, self._partitions)
         return await self._caller.ask(topology.scheduler_mailbox(partition), command, Accepted, timeout)
+
+
+def _check_updater(what: str, raw: Raw) -> None:
+    try:
+        updaters.check(msgspec.json.decode(raw))
+    except updaters.UpdaterError as error:
+        raise TaskpathError(ErrorCode.INVALID_REQUEST, f"`{what}` is no updater: {error}") from None
+
+
+def _check_updaters(given: Raw) -> None:
+    try:
+        listed = msgspec.json.decode(given, type=list[Raw])
+    except msgspec.ValidationError:
+        raise TaskpathError(
+            ErrorCode.INVALID_REQUEST, "`updaters` is no list; a list of updaters is expected."
+        ) from None
+    for index, updater in enumerate(listed):
+        _check_updater(f"updaters[{index}]", updater)
 
 
 def _id_of(realm: str, key: str) -> str:

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from msgspec.structs import replace
 
 from taskpath.runtime.bus import BusClosed
 from taskpath_proto.errors import ErrorCode, ErrorInfo, TaskpathError
@@ -42,6 +43,11 @@ _RETRY_AFTER: Final[Mapping[ErrorCode, str]] = {
     ErrorCode.TOO_MANY_REQUESTS: "1",
 }
 
+MOST_MESSAGE: Final = 2_000
+"""How many characters an error's message has at most."""
+
+_GONE: Final = ErrorInfo(ErrorCode.INVALID_REQUEST, "The client has gone.")
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -66,11 +72,22 @@ def info_of(error: Exception, doing: str) -> ErrorInfo:
         doing: what was being done, for the log.
     """
     if isinstance(error, TaskpathError):
-        return error.info
+        return _short(error.info)
     if isinstance(error, BusClosed):
         return ErrorInfo(ErrorCode.UNAVAILABLE, "The system is stopping; try again.")
     log.error("unexpected error", doing=doing, exc_info=error)
     return ErrorInfo(ErrorCode.UNAVAILABLE, "Something went wrong in the gateway; its log says what.")
+
+
+def _short(info: ErrorInfo) -> ErrorInfo:
+    """The error without the better part of what somebody has sent for a name or a path."""
+    if len(info.message) <= MOST_MESSAGE and (info.path is None or len(info.path) <= MOST_MESSAGE):
+        return info
+    half = MOST_MESSAGE // 2
+    message = info.message
+    if len(message) > MOST_MESSAGE:
+        message = f"{message[:half]}…{message[-half:]}"
+    return replace(info, message=message, path=info.path[:MOST_MESSAGE] if info.path else None)
 
 
 def _of_http(error: web.HTTPException) -> web.Response:
@@ -78,7 +95,9 @@ def _of_http(error: web.HTTPException) -> web.Response:
         return response(ErrorInfo(ErrorCode.TOO_LARGE, "The body is larger than TASKPATH_MAX_BODY allows."))
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        info = ErrorInfo(ErrorCode.INVALID_REQUEST, f"{error.method} is not possible here; {allowed} is.")
+        info = ErrorInfo(
+            ErrorCode.INVALID_REQUEST, f"{error.method} is not possible here; possible: {allowed}."
+        )
         refused = response(info, error.status)
         refused.headers["Allow"] = allowed
         return refused
@@ -98,9 +117,9 @@ def answering() -> Middleware:
             if error.status < 400:
                 raise
             return _of_http(error)
-        except (ConnectionResetError, TimeoutError) as error:
+        except ConnectionResetError as error:
             if request.transport is None or request.transport.is_closing():
-                raise  # the client has gone; nobody is told
+                return response(_GONE)  # which nobody reads
             return response(info_of(error, f"{request.method} {request.path}"))
         except Exception as error:
             return response(info_of(error, f"{request.method} {request.path}"))

@@ -5,7 +5,7 @@ A state is encoded once for all lenses, a frame once for all clients with the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -25,10 +25,11 @@ from taskpath_proto.packets import (
 )
 from taskpath_services.gateway.lens import Lens
 from taskpath_services.gateway.mirror import Mirror
+from taskpath_services.gateway.parts import parts
 from taskpath_services.gateway.pending import Pending
 
 FRAME_BYTES: Final = 128 * 1024
-"""About how many bytes of states go into one frame."""
+"""About how many bytes of states, or of a description, or characters of log lines go into one frame."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -38,19 +39,26 @@ def encode(packet: ServerPacket) -> bytes:
     return _encode(packet)
 
 
-def log_frame(instance: str, path: str, lines: Iterable[LogLine], after: int) -> bytes:
-    """The frame with lines of a task's log.
+def log_frames(instance: str, path: str, lines: Sequence[LogLine], after: int) -> list[bytes]:
+    """The frames with lines of a task's log.
 
     Args:
         instance: the id of the instance.
         path: the task.
         lines: they.
-        after: the ``next`` that follows them.
+        after: the ``next`` that follows them; 0 if that is not known.
     """
-    shown = [
-        TaskLogLine(time=line.time, level=line.level, text=line.text, attempt=line.attempt) for line in lines
-    ]
-    return encode(TaskLogs(id=instance, task_path=path, lines=shown, next=after))
+    frames: list[bytes] = []
+    shown: list[TaskLogLine] = []
+    size = 0
+    for number, line in enumerate(lines, 1):
+        shown.append(TaskLogLine(time=line.time, level=line.level, text=line.text, attempt=line.attempt))
+        size += len(line.text)
+        if size >= FRAME_BYTES or number == len(lines):
+            reached = max(0, after - (len(lines) - number))
+            frames.append(encode(TaskLogs(id=instance, task_path=path, lines=shown, next=reached)))
+            shown, size = [], 0
+    return frames
 
 
 class States:
@@ -74,7 +82,7 @@ class States:
 def change(mirror: Mirror, pending: Pending, lens: Lens, states: States, base: int) -> list[bytes]:
     """The frames of what has just changed, as it is seen through a lens.
 
-    If nothing of it is, or if the instance has ended, the status is said again: the revision has risen, and
+    If nothing of it is, or if the instance is at rest, the status is said again: the revision has risen, and
     whoever waits for the one that a command was answered with has to see that it is there.
 
     Args:
@@ -100,7 +108,7 @@ def change(mirror: Mirror, pending: Pending, lens: Lens, states: States, base: i
         removed,
         tree=pending.tree,
         statuses=bool(seen or removed),
-        status=pending.status or mirror.status.ended or not (seen or removed or pending.tree),
+        status=pending.status or mirror.rests or not (seen or removed or pending.tree),
     )
     frames.extend(packets)
     return frames
@@ -108,6 +116,9 @@ def change(mirror: Mirror, pending: Pending, lens: Lens, states: States, base: i
 
 def catch_up(mirror: Mirror, lens: Lens, since: int | None, *, whole: bool) -> Iterator[bytes]:
     """The frames that bring one client up to date, made while they are sent.
+
+    Meanwhile the instance may move on. What they say of the instance as a whole is what was so when they were
+    begun, for that is the revision that they carry; the states of tasks are as new as can be.
 
     Args:
         mirror: the instance.
@@ -162,31 +173,42 @@ def _sequence(
     base: int,
     states: States,
     paths: Iterable[str],
-    removed: list[str],
+    removed: Iterable[str],
     tree: bool,
     statuses: bool,
     status: bool,
 ) -> Iterator[InstancePacket]:
     instance = mirror.id
+    standing = SetWorkflowStatus(
+        id=instance, revision=revision, base_revision=base, status=mirror.status, progress=mirror.progress
+    )
     if tree:
-        yield WorkflowDescription(
-            id=instance, revision=revision, base_revision=base, tasks=mirror.description()
-        )
+        for number, tasks in enumerate(parts(mirror.description(), FRAME_BYTES)):
+            yield WorkflowDescription(
+                id=instance, revision=revision, base_revision=base, tasks=tasks, continues=number > 0
+            )
     if statuses:
         shown: dict[str, Raw] = {}
-        size = sum(map(len, removed))
+        gone: list[str] = []
+        size = 0
+        for path in removed:
+            gone.append(path)
+            size += len(path)
+            if size >= FRAME_BYTES:
+                yield SetTasksStatuses(
+                    id=instance, revision=revision, base_revision=base, statuses={}, removed=gone
+                )
+                gone, size = [], 0
         for path in paths:
             state = shown[path] = states[path]
             size += len(path) + len(state)
             if size >= FRAME_BYTES:
                 yield SetTasksStatuses(
-                    id=instance, revision=revision, base_revision=base, statuses=shown, removed=removed
+                    id=instance, revision=revision, base_revision=base, statuses=shown, removed=gone
                 )
-                shown, size, removed = {}, 0, []
+                shown, gone, size = {}, [], 0
         yield SetTasksStatuses(
-            id=instance, revision=revision, base_revision=base, statuses=shown, removed=removed
+            id=instance, revision=revision, base_revision=base, statuses=shown, removed=gone
         )
     if status:
-        yield SetWorkflowStatus(
-            id=instance, revision=revision, base_revision=base, status=mirror.status, progress=mirror.progress
-        )
+        yield standing

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from taskpath_proto.events import LogLine, LogsWritten
 from taskpath_proto.queries import LogsView
-from taskpath_services.gateway.frames import log_frame
+from taskpath_services.gateway.frames import log_frames
 from taskpath_services.gateway.outbox import Outbox
 from taskpath_services.gateway.reads import Reads
 from taskpath_services.gateway.viewer import Viewer
@@ -137,8 +137,9 @@ async def follow(reads: Reads, outbox: Outbox, viewer: Viewer, path: str, after:
             view = await reads.logs(viewer.instance, path, after, _PAGE)
             after = view.next
             if view.lines:
-                await outbox.room()
-                outbox.put(log_frame(viewer.instance, path, view.lines, after))
+                for frame in log_frames(viewer.instance, path, view.lines, after):
+                    await outbox.room()
+                    outbox.put(frame)
             elif viewer.release_logs(path, after):
                 return
     finally:

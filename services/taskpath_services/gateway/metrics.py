@@ -17,6 +17,7 @@ class Metrics:
             "taskpath_gateway_request_seconds", "How long answers took", ["route"], registry=registry
         )
         self.clients = Gauge("taskpath_gateway_clients", "Open WebSocket connections", registry=registry)
+        self.streams = Gauge("taskpath_gateway_streams", "Open streams of events", registry=registry)
         self.watches = Gauge("taskpath_gateway_watches", "Instances that somebody watches", registry=registry)
         self.events = Counter(
             "taskpath_gateway_events", "Changes of watched instances taken in", registry=registry

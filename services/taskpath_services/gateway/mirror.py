@@ -20,7 +20,7 @@ from taskpath_proto.errors import ErrorInfo
 from taskpath_proto.events import InstanceChanged
 from taskpath_proto.packets import TaskNode, TaskState
 from taskpath_proto.plan import TaskSpec
-from taskpath_proto.records import InstanceChange, InstanceRecord, TaskRecord, TaskStatus
+from taskpath_proto.records import InstanceChange, InstanceRecord, InstanceStatus, TaskRecord, TaskStatus
 from taskpath_services.gateway import tree
 from taskpath_services.gateway.lens import Lens, collapsed_above
 from taskpath_services.gateway.merging import merge, slim
@@ -39,6 +39,7 @@ class Mirror:
         records: the records of its tasks, as read.
         lenses: those that name items.
         items: the records of the items that they name, read no earlier.
+        removed_at: the revision at which tasks were last removed before that.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Mirror:
         records: Iterable[TaskRecord],
         lenses: Iterable[Lens] = (),
         items: Iterable[TaskRecord] = (),
+        removed_at: int = 0,
     ) -> None:
         self.id: Final = instance.id
         self.epoch = instance.epoch
@@ -54,11 +56,13 @@ class Mirror:
         self.plan: Final = instance.plan
         self.status = instance.status
         self.progress = instance.progress
+        self.started = instance.started_at is not None
         self.tasks: Final[dict[str, TaskRecord]] = {}
         self.items: Final[dict[str, TaskRecord]] = {}
         self.collapsed: Final[set[str]] = set()
         self.pending = Pending()
         self.complete_from = instance.revision
+        self._removed_at = removed_at
         self._lenses = {lens.key: lens for lens in lenses}
         self._described = instance.revision
         self._stale: dict[str, int] = {}
@@ -67,6 +71,11 @@ class Mirror:
         self._removals: deque[tuple[int, str]] = deque()
         self._renumbered = True
         self._fill(records, items)
+
+    @property
+    def rests(self) -> bool:
+        """Whether it has ended, or a part of it was run and nothing runs any more."""
+        return self.status.ended or (self.started and self.status is InstanceStatus.INACTIVE)
 
     @property
     def changed_unsent(self) -> bool:
@@ -104,8 +113,8 @@ class Mirror:
                     yield from self._named(inner, path, lens)
 
     def can_tell(self, since: int, lens: Lens) -> bool:
-        """Whether what changed after ``since`` is known: whether no item can have been removed unseen."""
-        if since > self.revision:
+        """Whether what changed after ``since`` is known: whether nothing can have been removed unseen."""
+        if since > self.revision or since < self._removed_at:
             return False
         return since >= self.complete_from or not any(
             record.count is not None
@@ -206,14 +215,14 @@ class Mirror:
         if event.epoch > self.epoch and event.base_revision != self.revision:
             return Outcome.GAP  # the owner before said something that its successor does not know of
         if (instance := event.instance) is not None and not self._take_instance(instance):
-            return Outcome.GAP
+            return Outcome.REPLANTED
         self.epoch, self.revision = event.epoch, event.revision
         self.pending.moved = True
         if event.removed:
             self._remove(event.removed)
         for change in event.tasks:
             if change.count is not UNSET and not self._count(change.path, change.count):
-                return Outcome.GAP
+                return Outcome.UNHELD
         self._take_tasks(event)
         return Outcome.APPLIED
 
@@ -249,10 +258,12 @@ class Mirror:
     def _take_instance(self, change: InstanceChange) -> bool:
         if change.plan is not UNSET and change.plan != self.plan:
             return False
+        if change.started_at is not UNSET:
+            self.started = change.started_at is not None
         if change.status is not UNSET and change.status is not self.status:
             self.status = change.status
             self.pending.status = True
-            self.pending.ended = change.status.ended
+            self.pending.rests = self.rests
         if change.progress is not UNSET:
             self.progress = change.progress
             self.pending.status = True

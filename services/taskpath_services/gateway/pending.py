@@ -8,11 +8,13 @@ from taskpath_proto.errors import ErrorInfo
 
 
 class Outcome(Enum):
-    """What became of an event."""
+    """What became of an event; after the last three the instance has to be read again."""
 
     APPLIED = "applied"
     OLD = "old"
     GAP = "gap"
+    REPLANTED = "replanted"
+    UNHELD = "unheld"
 
 
 class Pending:
@@ -24,12 +26,12 @@ class Pending:
         removed: items that are gone.
         tree: whether the description has changed.
         status: whether the instance's status or progress has.
-        ended: whether the instance has come to an end.
+        rests: whether the instance has come to rest.
         failures: tasks that have failed for good, the first few.
         expanded: whether a collapsed foreach has read another list, so that other items can be named.
     """
 
-    __slots__ = ("ended", "expanded", "failures", "moved", "removed", "status", "tasks", "tree")
+    __slots__ = ("expanded", "failures", "moved", "removed", "rests", "status", "tasks", "tree")
 
     def __init__(self) -> None:
         self.moved = False
@@ -37,7 +39,7 @@ class Pending:
         self.removed: list[str] = []
         self.tree = False
         self.status = False
-        self.ended = False
+        self.rests = False
         self.failures: list[tuple[str, ErrorInfo]] = []
         self.expanded = False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from taskpath.runtime.caller import Caller
 from taskpath_proto import topology
@@ -16,14 +16,46 @@ from taskpath_proto.queries import (
     ReadLogs,
     ReadTask,
     TaskView,
+    Tombstone,
 )
 from taskpath_proto.records import InstanceRecord, TaskRecord
+from taskpath_proto.values import Value
 
 READ_SECONDS: Final = 10.0
 """How long an answer of storage is waited for."""
 
 COLLAPSED: Final = 1000
 """A foreach of more items is a rollup."""
+
+
+class Seen(NamedTuple):
+    """An instance as it was read.
+
+    Attributes:
+        instance: its record.
+        tasks: the records of its tasks.
+        removed_at: the revision at which tasks were last removed.
+    """
+
+    instance: InstanceRecord
+    tasks: list[TaskRecord]
+    removed_at: int
+
+
+class Buried(TaskpathError):
+    """The instance was ephemeral and has ended; what is left of it tells how.
+
+    Args:
+        tombstone: what is left.
+    """
+
+    def __init__(self, tombstone: Tombstone) -> None:
+        super().__init__(
+            ErrorCode.UNKNOWN_INSTANCE,
+            f"The instance {tombstone.id!r} was ephemeral; it ended {tombstone.status} and was deleted.",
+            details={"status": tombstone.status.value, "deleted": True},
+        )
+        self.tombstone = tombstone
 
 
 class Reads:
@@ -40,7 +72,7 @@ class Reads:
 
     async def instance(
         self, instance: str, *, min_revision: int = 0, since: int = 0, paths: tuple[str, ...] = ()
-    ) -> tuple[InstanceRecord, list[TaskRecord]]:
+    ) -> Seen:
         """An instance and the records of its tasks, without bodies and items of collapsed foreaches.
 
         Args:
@@ -57,13 +89,13 @@ class Reads:
         )
         view = await self._caller.ask(topology.QUERIES, query, InstanceView, self._timeout)
         if view.instance is None:
-            raise unknown(instance)
-        return view.instance, view.tasks
+            raise unknown(instance) if view.tombstone is None else Buried(view.tombstone)
+        return Seen(view.instance, view.tasks, view.removed_at)
 
     async def task(
         self, instance: str, path: str, min_revision: int = 0
-    ) -> tuple[InstanceRecord, TaskRecord]:
-        """An instance's record, and that of one task with its values.
+    ) -> tuple[InstanceRecord, TaskRecord, Value | None]:
+        """An instance's record, that of one task with its values, and the context that it sees.
 
         Raises:
             TaskpathError: UNKNOWN_INSTANCE, CANNOT_FIND_TASK, UNAVAILABLE.
@@ -71,10 +103,10 @@ class Reads:
         query = ReadTask(id=instance, path=path, min_revision=min_revision)
         view = await self._caller.ask(topology.QUERIES, query, TaskView, self._timeout)
         if view.instance is None:
-            raise unknown(instance)
+            raise unknown(instance) if view.tombstone is None else Buried(view.tombstone)
         if view.task is None:
             raise no_task(instance, path)
-        return view.instance, view.task
+        return view.instance, view.task, view.context
 
     async def logs(self, instance: str, path: str, after: int, limit: int) -> LogsView:
         """Lines of a task's log after a position.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from time import perf_counter
 from typing import Final
 
@@ -20,19 +22,22 @@ from taskpath_services.gateway.access import Access
 from taskpath_services.gateway.commands import Commands
 from taskpath_services.gateway.directory import Directory
 from taskpath_services.gateway.errors import answering
+from taskpath_services.gateway.listener import listen
 from taskpath_services.gateway.lists import Lists
 from taskpath_services.gateway.metrics import Metrics
 from taskpath_services.gateway.pages import Pages
 from taskpath_services.gateway.reads import READ_SECONDS, Reads
+from taskpath_services.gateway.realms import Realms
 from taskpath_services.gateway.rest.health import Health
 from taskpath_services.gateway.rest.instances import Instances
+from taskpath_services.gateway.rest.routes import routes
 from taskpath_services.gateway.rest.tasks import Tasks
 from taskpath_services.gateway.rest.workflows import Workflows
 from taskpath_services.gateway.socket import Sockets
+from taskpath_services.gateway.stream import Streams
 from taskpath_services.gateway.values import Values
 from taskpath_services.gateway.watches import Watches
 
-API: Final = "/api/v1"
 _SHUTDOWN_SECONDS: Final = 5.0
 
 
@@ -63,16 +68,24 @@ class GatewayService(Service):
         self._values = values
         self._commands = Commands(self._caller, clock, settings.partitions, self._directory, values)
         self._sockets = Sockets(clock, self._commands, self._watches, self._lists, self._reads, self._metrics)
-        self._parts: tuple[Service, ...] = (self._caller, self._watches, self._lists, self._sockets)
+        self._streams = Streams(clock, self._watches, self._reads, self._metrics)
+        self._parts: tuple[Service, ...] = (
+            self._caller,
+            self._watches,
+            self._lists,
+            self._sockets,
+            self._streams,
+        )
         self._announcements: Subscription | None = None
         self._runner: web.AppRunner | None = None
+        self._listening: asyncio.Server | None = None
 
     @property
     def url(self) -> str:
         """The address that it listens on, once it has started."""
-        if self._runner is None or not self._runner.addresses:
+        if self._listening is None or not self._listening.sockets:
             raise RuntimeError("the gateway has not started")
-        host, port = self._runner.addresses[0][:2]
+        host, port = self._listening.sockets[0].getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def on_start(self) -> None:
@@ -93,17 +106,16 @@ class GatewayService(Service):
             app, handle_signals=False, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS
         )
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._settings.host, self._settings.port).start()
+        self._listening = await listen(self._runner, self._settings.host, self._settings.port)
 
     async def on_stop(self) -> None:
         """Takes no more, says goodbye to clients, lets answers go out, then stops the parts."""
-        runner = self._runner
-        if runner is not None:
-            for site in list(runner.sites):
-                await site.stop()
+        if self._listening is not None:
+            self._listening.close()
         await self._sockets.stop()
-        if runner is not None:
-            await runner.cleanup()
+        await self._streams.stop()
+        if self._runner is not None:
+            await self._runner.cleanup()
         for part in reversed(self._parts):
             await part.stop()
         if self._announcements is not None:
@@ -119,29 +131,19 @@ class GatewayService(Service):
             return
 
     def _route(self, app: web.Application) -> None:
-        instances = Instances(self._commands, self._reads, self._values)
-        tasks = Tasks(self._reads, self._values)
-        workflows = Workflows(self._directory, self._clock)
-        health = Health(lambda: self.ready, self._reads, self._metrics)
+        realms = Realms(self._commands, self._reads, self._clock)
+        calls = routes(
+            Instances(self._commands, self._reads, self._values, realms),
+            Tasks(self._commands, self._reads, self._values),
+            Workflows(self._directory, self._clock),
+            Health(lambda: self.ready, self._reads, self._metrics),
+            self._streams,
+            version("taskpath"),
+        )
         pages = Pages()
-        instance = f"{API}/instances/{{id}}"
-        task = f"{instance}/tasks/{{path}}"
+        app.add_routes([call.serving() for call in calls])
         app.add_routes(
             [
-                web.get(f"{API}/workflows", workflows.workflows),
-                web.get(f"{API}/executors", workflows.executors),
-                web.post(f"{API}/instances", instances.create),
-                web.get(f"{API}/instances", instances.page),
-                web.get(instance, instances.read),
-                web.delete(instance, instances.delete),
-                web.post(f"{instance}/execute", instances.execute),
-                web.post(f"{instance}/cancel", instances.cancel),
-                web.get(task, tasks.record),
-                web.get(f"{task}/result", tasks.result),
-                web.get(f"{task}/logs", tasks.logs),
-                web.get("/healthz", health.alive),
-                web.get("/readyz", health.ready),
-                web.get("/metrics", health.metrics),
                 web.get("/ws", self._sockets.serve),
                 web.get("/", pages.index),
                 web.get("/i/{instance:[^/]+}", pages.index),

@@ -22,7 +22,9 @@ from taskpath_proto.packets import (
     ExecuteTask,
     Heartbeat,
     Hello,
+    InstanceGone,
     RequestId,
+    SetTaskUpdaters,
     UnwatchInstances,
     UnwatchWorkflowInstance,
     WatchInstances,
@@ -37,7 +39,7 @@ from taskpath_services.gateway.frames import encode
 from taskpath_services.gateway.lens import Lens, key_of
 from taskpath_services.gateway.lists import Listing, Lists
 from taskpath_services.gateway.outbox import Outbox
-from taskpath_services.gateway.reads import Reads
+from taskpath_services.gateway.reads import Buried, Reads
 from taskpath_services.gateway.viewer import Viewer
 from taskpath_services.gateway.watches import Watches
 
@@ -106,6 +108,8 @@ class Session:
     def heartbeat(self) -> None:
         """Tells the client how far it has been brought, if it has taken what there was before."""
         if self.outbox.idle:
+            for gone in [id_ for id_, viewer in self._viewers.items() if viewer.gone]:
+                del self._viewers[gone]
             revisions = {
                 id_: viewer.cursor for id_, viewer in self._viewers.items() if viewer.cursor is not None
             }
@@ -135,10 +139,10 @@ class Session:
                 self._ack(packet.request_id)
             case Authenticate():
                 self._ack(packet.request_id)  # there is nothing to renew where nobody has to say who he is
-            case ExecuteTask() | ExecuteAllTasks() | CancelTask():
+            case ExecuteTask() | ExecuteAllTasks() | CancelTask() | SetTaskUpdaters():
                 self._work(packet.request_id, self._command(packet))
 
-    async def _command(self, packet: ExecuteTask | ExecuteAllTasks | CancelTask) -> None:
+    async def _command(self, packet: ExecuteTask | ExecuteAllTasks | CancelTask | SetTaskUpdaters) -> None:
         key = packet.idempotency_key
         match packet:
             case ExecuteTask():
@@ -149,6 +153,10 @@ class Session:
                 accepted = await self._commands.execute(packet.id, ROOT, argument=packet.argument, key=key)
             case CancelTask():
                 accepted = await self._commands.cancel(packet.id, packet.task_path, key)
+            case SetTaskUpdaters():
+                accepted = await self._commands.set_updaters(
+                    packet.id, packet.task_path, packet.updaters, key
+                )
         self._ack(packet.request_id, accepted.revision)
 
     def _watch(self, packet: WatchWorkflowInstance) -> None:
@@ -170,13 +178,15 @@ class Session:
     async def _begin(self, packet: WatchWorkflowInstance, viewer: Viewer) -> None:
         try:
             watch = await self._watches.enter(viewer)
-        except BaseException:
+        except BaseException as error:
             if self._viewers.get(packet.id) is viewer:
                 del self._viewers[packet.id]
-            raise
-        self._ack(packet.request_id, watch.mirror.revision if watch.mirror is not None else None)
-        if viewer.gone:
+            if not isinstance(error, Buried):
+                raise
+            self._ack(packet.request_id)
+            self.outbox.put(encode(InstanceGone(id=packet.id, status=error.tombstone.status)))
             return
+        self._ack(packet.request_id, watch.mirror.revision if watch.mirror is not None else None)
         viewer.begin()
         for path, after in packet.logs_since.items():
             await logtail.follow(self._reads, self.outbox, viewer, path, after)

@@ -15,6 +15,8 @@ from taskpath_proto.errors import ErrorCode, TaskpathError
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+_MOST_CLAUSE: Final = 500
+
 
 class _Name(str):
     """A field's name that equals nothing but itself, so that a dict keeps a second one of the same text."""
@@ -52,7 +54,7 @@ def decode(text: bytes, decoder: msgspec.json.Decoder[T], what: str) -> T:
         for name, value in _fields.decode(text).items():
             plain = str.__str__(name)
             if plain in seen:
-                raise _invalid(f"{what} has the field `{plain}` twice; each is expected once")
+                raise _invalid(f"{what} has the field `{plain[:100]}` twice; each is expected once")
             seen.add(plain)
             _anything.decode(value)
     except RecursionError:
@@ -98,6 +100,8 @@ def _invalid(message: str) -> TaskpathError:
 
 def _clause(error: Exception) -> str:
     text = str(error)
+    if len(text) > _MOST_CLAUSE:
+        text = f"{text[: _MOST_CLAUSE // 2]}…{text[-_MOST_CLAUSE // 2 :]}"
     return text[:1].lower() + text[1:]
 
 

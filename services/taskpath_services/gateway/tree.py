@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from taskpath_proto import paths
 from taskpath_proto.errors import ErrorCode, TaskpathError
@@ -11,6 +12,8 @@ from taskpath_proto.paths import Pattern
 from taskpath_proto.plan import Plan, TaskSpec
 from taskpath_proto.records import TaskRecord
 from taskpath_services.gateway.reads import COLLAPSED
+
+_MOST_DESCRIPTION: Final = 2_000
 
 
 def describe(plan: Plan, records: Mapping[str, TaskRecord]) -> list[TaskNode]:
@@ -33,7 +36,7 @@ def _describe(specs: Iterable[TaskSpec], above: str, records: Mapping[str, TaskR
         nodes.append(
             TaskNode(
                 name=spec.name,
-                description=spec.description,
+                description=_short(spec.description),
                 path=path,
                 children=_describe(spec.subtasks or (), below, records),
                 foreach=foreach,
@@ -41,6 +44,12 @@ def _describe(specs: Iterable[TaskSpec], above: str, records: Mapping[str, TaskR
             )
         )
     return nodes
+
+
+def _short(description: str) -> str:
+    if len(description) <= _MOST_DESCRIPTION:
+        return description
+    return description[: _MOST_DESCRIPTION - 1] + "…"
 
 
 def walk(plan: Plan, records: Mapping[str, TaskRecord]) -> Iterator[str]:

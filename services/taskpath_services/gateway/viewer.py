@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from taskpath_proto.events import LogLine
 from taskpath_proto.packets import InstanceGone, Resync, TaskLogs
-from taskpath_services.gateway.frames import encode, log_frame
+from taskpath_proto.records import InstanceStatus
+from taskpath_services.gateway.frames import encode, log_frames
 from taskpath_services.gateway.lens import Lens
 from taskpath_services.gateway.outbox import Outbox
 
@@ -37,12 +38,14 @@ class Viewer:
         self.logs: Final = logs
         self.cursor = since
         self.gone = False
+        self._left = False
         self._outbox = outbox
         self._watch: Watch | None = None
         self._behind = True
         self._begun = False
         self._whole = True
         self._reason: str | None = None
+        self._farewell: bytes | None = None
         self._dropped: dict[str, tuple[int, int]] = {}
         self._held: dict[str, bool] = {}
         self._sent_to: dict[str, int] = {}
@@ -58,12 +61,13 @@ class Viewer:
 
     def begin(self) -> None:
         """Sends it where things are; before that it gets nothing."""
-        self._begun = True
-        self._outbox.pull(self)
+        if not self._left:
+            self._begun = True
+            self._outbox.pull(self)
 
     def leave(self) -> None:
         """Sends it nothing any more."""
-        self.gone = True
+        self.gone = self._left = True
         self._outbox.forget(self)
 
     def offer(self, frames: Sequence[bytes], revision: int) -> bool:
@@ -95,6 +99,13 @@ class Viewer:
 
     def frames(self) -> Iterator[bytes]:
         """What brings it up to date now."""
+        farewell = self._farewell
+        yield from self._missed()
+        if farewell is not None and not self._left:
+            self._farewell = None
+            yield farewell
+
+    def _missed(self) -> Iterator[bytes]:
         while self._dropped:
             path, (count, after) = self._dropped.popitem()
             yield encode(TaskLogs(id=self.instance, task_path=path, lines=[], next=after, dropped=count))
@@ -116,7 +127,7 @@ class Viewer:
         revision = mirror.revision
         yield from watch.catch_up(self.lens, self.cursor, whole=self._whole)
         if self.gone:
-            return
+            return  # if it was deleted meanwhile, it is in line again
         self._whole = False
         if watch.mirror is mirror and self._reason is None:
             self.cursor = revision
@@ -125,10 +136,22 @@ class Viewer:
                 return
         self._outbox.pull(self)
 
-    def end(self) -> None:
-        """The instance was deleted."""
-        self.leave()
-        self._outbox.put(encode(InstanceGone(id=self.instance)))
+    def end(self, status: InstanceStatus | None = None) -> None:
+        """The instance was deleted: it is told so when it has been told what was so before.
+
+        Args:
+            status: of an ephemeral instance: how it ended.
+        """
+        if self.gone:
+            return
+        self.gone = True
+        farewell = encode(InstanceGone(id=self.instance, status=status))
+        if self._behind or self._dropped:
+            self._farewell = farewell
+            if self._begun:
+                self._outbox.pull(self)
+        else:
+            self._outbox.put(farewell)
 
     def hold_logs(self, path: str) -> None:
         """From here on live lines of the task are not sent: what was written before is being read."""
@@ -151,14 +174,14 @@ class Viewer:
             self._sent_to[path] = after
         return True
 
-    def log(self, path: str, lines: Sequence[LogLine], after: int, frame: bytes) -> None:
+    def log(self, path: str, lines: Sequence[LogLine], after: int, frames: Sequence[bytes]) -> None:
         """Takes lines of a task's log, or counts them if there is no room.
 
         Args:
             path: the task.
             lines: they.
             after: the ``next`` that follows them.
-            frame: they, encoded for everyone.
+            frames: they, encoded for everyone.
         """
         if path in self._held:
             self._held[path] = True
@@ -171,9 +194,9 @@ class Viewer:
                 return
             if sent:
                 lines = lines[sent:]
-                frame = log_frame(self.instance, path, lines, after)
+                frames = log_frames(self.instance, path, lines, after)
             self._sent_to[path] = after
-        if path in self._dropped or not self._outbox.offer((frame,)):
+        if path in self._dropped or not self._outbox.offer(frames):
             key = path if path in self._dropped or len(self._dropped) < _MOST_DROPS else _ELSEWHERE
             before = self._dropped.get(key, (0, 0))[0]
             self._dropped[key] = (before + len(lines), after if key == path else 0)

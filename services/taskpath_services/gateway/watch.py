@@ -137,30 +137,34 @@ class Watch:
         for event in waiting:
             if event.revision <= mirror.revision:
                 mirror.epoch = max(mirror.epoch, event.epoch)  # what was read has it, whoever said it
-            elif not self.apply(event):
+            elif self.apply(event) is not None:
                 return False
         mirror.take_pending()
         for audience in self.audiences.values():
             audience.sent = mirror.revision
         return True
 
-    def apply(self, event: InstanceChanged) -> bool:
-        """Moves on by an event; false if it has to be read again."""
+    def apply(self, event: InstanceChanged) -> str | None:
+        """Moves on by an event; if it has to be read again, why."""
         mirror = self.mirror
         if self._waiting is not None or mirror is None:
             if self._waiting is not None:
                 if len(self._waiting) == _MOST_WAITING:
                     self._waiting.clear()  # the gap will be seen
                 self._waiting.append(event)
-            return True
+            return None
         for late in self._late:
             late.append(event)
         outcome = mirror.apply(event)
         self._metrics.events.inc()
-        if outcome is Outcome.GAP:
-            self.need = event.revision
-            return False
-        return True
+        if outcome in (Outcome.APPLIED, Outcome.OLD):
+            return None
+        self.need = event.revision
+        if outcome is Outcome.REPLANTED:
+            return "the tree has changed"
+        if outcome is Outcome.UNHELD:
+            return "a foreach has become short enough to be shown item by item"
+        return f"what led to revision {event.revision} was not received"
 
     def begin_widening(self) -> list[InstanceChanged]:
         """Events that are applied from now on are kept in this list as well, until :meth:`widen`."""
@@ -175,7 +179,7 @@ class Watch:
     def due(self, now: int) -> bool:
         """Whether what is pending, if anything is, goes out now. Time in ms."""
         mirror = self.mirror
-        return mirror is not None and mirror.changed_unsent and (mirror.pending.ended or self._pace.due(now))
+        return mirror is not None and mirror.changed_unsent and (mirror.pending.rests or self._pace.due(now))
 
     @property
     def pending(self) -> bool:
@@ -250,9 +254,9 @@ class Watch:
 
     def _send_log(self, written: Written) -> None:
         path, lines, after = written
-        frame = frames.log_frame(self.id, path, lines, after)
+        made = frames.log_frames(self.id, path, lines, after)
         for viewer in self._wanting_logs(path):
-            viewer.log(path, lines, after, frame)
+            viewer.log(path, lines, after, made)
 
     def _wanting_logs(self, path: str) -> list[Viewer]:
         collapsed = self.mirror.collapsed if self.mirror is not None else ()

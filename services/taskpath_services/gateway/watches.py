@@ -20,11 +20,12 @@ from taskpath_proto import topology
 from taskpath_proto.codec import Message
 from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.events import InstanceChanged, InstanceDeleted, LogsWritten
-from taskpath_proto.records import TaskRecord
+from taskpath_proto.queries import Tombstone
+from taskpath_proto.records import InstanceStatus, TaskRecord
 from taskpath_services.gateway.logtail import end_of
 from taskpath_services.gateway.metrics import Metrics
 from taskpath_services.gateway.mirror import Mirror
-from taskpath_services.gateway.reads import Reads, unknown
+from taskpath_services.gateway.reads import Buried, Reads, unknown
 from taskpath_services.gateway.tree import check_pattern
 from taskpath_services.gateway.viewer import Viewer
 from taskpath_services.gateway.watch import Watch
@@ -193,23 +194,24 @@ class Watches(Service):
             viewer.fall_behind()
 
     async def _mirror(self, watch: Watch) -> Mirror:
-        instance, records = await self._reads.instance(watch.id, min_revision=watch.need)
+        instance, records, removed_at = await self._reads.instance(watch.id, min_revision=watch.need)
         items: list[TaskRecord] = []
         lenses = watch.item_lenses()
         if lenses:
             patterns = tuple(sorted({text for lens in lenses for text in lens.item_patterns}))
-            _, items = await self._reads.instance(watch.id, min_revision=instance.revision, paths=patterns)
-        return Mirror(instance, records, lenses, items)
+            named = await self._reads.instance(watch.id, min_revision=instance.revision, paths=patterns)
+            items = named.tasks
+        return Mirror(instance, records, lenses, items, removed_at)
 
     async def _widen(self, watch: Watch, mirror: Mirror, viewer: Viewer) -> None:
         """Reads the items that the lens of a further viewer names."""
         late = watch.begin_widening()
         try:
-            _, records = await self._reads.instance(
+            named = await self._reads.instance(
                 watch.id, min_revision=mirror.revision, paths=viewer.lens.item_patterns
             )
             if watch.mirror is mirror and not viewer.gone:
-                mirror.keep(viewer.lens, records, late)
+                mirror.keep(viewer.lens, named.tasks, late)
         finally:
             watch.end_widening(late)
 
@@ -232,16 +234,20 @@ class Watches(Service):
                 watch = watches.get(message.id)
                 if watch is None:
                     continue
-                if watch.apply(message):
+                if (reason := watch.apply(message)) is None:
                     touched[watch] = None
                 else:
-                    self._start_over(watch, f"what led to revision {message.revision} was not received")
+                    touched.pop(watch, None)
+                    self._start_over(watch, reason)
             elif isinstance(message, LogsWritten):
                 watch = watches.get(message.id)
                 if watch is not None and not watch.log(message):
                     self.spawn(self._locate_log(watch, message.path), f"locating a log of {watch.id}")
             elif isinstance(message, InstanceDeleted) and (watch := watches.get(message.id)) is not None:
-                self._delete(watch)
+                touched.pop(watch, None)
+                if watch.pending:
+                    watch.flush(self._clock.now())  # how it ended is seen before it is gone
+                self._delete(watch, message.status)
         if touched:
             now = self._clock.now()
             for watch in touched:
@@ -284,7 +290,7 @@ class Watches(Service):
         except TaskpathError as error:
             if error.code is not ErrorCode.UNKNOWN_INSTANCE:
                 raise
-            self._delete(watch)
+            self._delete(watch, error.tombstone.status if isinstance(error, Buried) else None)
 
     async def _locate_log(self, watch: Watch, path: str) -> None:
         try:
@@ -294,12 +300,12 @@ class Watches(Service):
         else:
             watch.locate_log(path, view)
 
-    def _delete(self, watch: Watch) -> None:
-        """The instance was deleted."""
+    def _delete(self, watch: Watch, status: InstanceStatus | None) -> None:
+        """The instance was deleted; ``status`` is how an ephemeral one ended."""
         if not watch.opened.done():
-            watch.opened.set_exception(unknown(watch.id))
+            error = unknown(watch.id) if status is None else Buried(Tombstone(watch.id, "", status))
+            watch.opened.set_exception(error)
             watch.opened.exception()
         for viewer in list(watch.viewers()):
-            watch.leave(viewer)
-            viewer.end()
+            viewer.end(status)
         self._forget(watch)

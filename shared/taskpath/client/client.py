@@ -12,13 +12,12 @@ from typing import Any, Final, TypeVar, overload
 from urllib.parse import quote
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from taskpath.client.transport import DEFAULT_URL, Transport
 from taskpath.client.views import Change, Instance, InstanceList, Logs, TaskDetails
 from taskpath.client.watch import SILENCE, OnConnection, Watch
-from taskpath_proto.errors import ErrorCode, TaskpathError
-from taskpath_proto.packets import RevisionView
+from taskpath_proto.packets import DeletedView, RevisionView
 from taskpath_proto.paths import ROOT
 from taskpath_proto.records import InstanceStatus, Mode, Upstream
 
@@ -159,7 +158,10 @@ class Client:
         query = self._fresh(id)
         if paths is not None:
             query["paths"] = ",".join(paths)
-        return await self._transport.call("GET", _instance(id), Instance, query=query)
+        instance = await self._transport.call("GET", _instance(id), Instance, query=query)
+        if instance.started_at is not None:
+            _remember(self._started, id, instance.revision)
+        return instance
 
     async def list(
         self,
@@ -197,6 +199,56 @@ class Client:
         }
         query = {field: str(value) for field, value in given.items() if value is not None}
         return await self._transport.call("GET", "/instances", InstanceList, query=query)
+
+    async def update(self, id: str, data: Any = UNSET, *, name: str | None | UnsetType = UNSET) -> int:
+        """Changes an instance's data, and with it its tree, or its name; returns the revision that shows it.
+
+        Finished tasks whose path stays keep their results; those after an inserted one become stale. A
+        request whose answer is lost is not repeated, for an updater may not be applied twice.
+
+        Args:
+            id: the instance.
+            data: an updater of the data, such as ``{"count": {"$set": 5}}``.
+            name: the new name, None for none.
+
+        Raises:
+            TaskpathError: CONFLICT while it runs; INVALID_REQUEST for what is no updater; SCHEDULER_ERROR or
+                INVALID_DATA, if the new data makes no tree; and others.
+        """
+        body = {field: value for field, value in (("data", data), ("name", name)) if value is not UNSET}
+        view = await self._transport.call("PATCH", _instance(id), RevisionView, body=body)
+        self._note(id, view.revision)
+        return view.revision
+
+    async def set_context_updaters(self, id: str, path: str, updaters: Sequence[Any]) -> int:
+        """Replaces what a task's ``update_context`` left; returns the revision that shows it.
+
+        What follows the task becomes stale, the task itself does not.
+
+        Args:
+            id: the instance.
+            path: the task.
+            updaters: what it leaves from now on, applied in this order.
+
+        Raises:
+            TaskpathError: CONFLICT while the instance runs, CANNOT_FIND_TASK, INVALID_REQUEST and others.
+        """
+        view = await self._transport.call(
+            "PUT", _task(id, path) + "/contextUpdaters", RevisionView, body={"updaters": list(updaters)}
+        )
+        self._note(id, view.revision)
+        return view.revision
+
+    async def delete_realm(self, realm: str) -> int:
+        """Deletes all instances of a realm, and cancels what runs of them; returns how many there were.
+
+        Raises:
+            TaskpathError: UNAVAILABLE, if they are too many for one call; then some are gone, and more go
+            with
+                the next.
+        """
+        path = f"/realms/{quote(realm, safe='')}/instances"
+        return (await self._transport.call("DELETE", path, DeletedView)).deleted
 
     async def delete(self, id: str) -> None:
         """Cancels what runs and removes the instance with everything stored about it."""
@@ -300,14 +352,11 @@ class Client:
             TimeoutError: it has not ended in that time.
         """
         async with asyncio.timeout(timeout):
-            try:
+            instance = await self.get(id, paths=[ROOT])
+            if not instance.deleted and not instance.at_rest:
                 async with aclosing(self.watch(id, paths=[ROOT])) as changes:
                     async for _ in changes:
                         pass
-            except TaskpathError as error:
-                # What is left of an ephemeral instance can be read, but not watched.
-                if error.code is not ErrorCode.UNKNOWN_INSTANCE:
-                    raise
             return await self.get(id)
 
     async def _command(self, id: str, verb: str, body: dict[str, Any]) -> int:

@@ -154,7 +154,7 @@ class Transport:
             headers["Content-Type"] = "application/json"
         if key is not None:
             headers["Idempotency-Key"] = key
-        harmless = key is not None or method in ("GET", "DELETE")
+        harmless = key is not None or method in ("GET", "DELETE", "PUT")
         started, failures, sent = time.monotonic(), 0, _Sent()
         while True:
             wait = 0.0

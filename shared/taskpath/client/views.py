@@ -75,6 +75,12 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     statuses: dict[str, TaskState] = {}
     deleted: bool | UnsetType = UNSET
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether it has ended, or a part of it was run and nothing runs any more."""
+        partly = self.started_at is not None and self.status is InstanceStatus.INACTIVE
+        return self.status.ended or partly
+
 
 class TaskDetails(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """The record of a task. A value over 1 MiB is ``{"ref": …, "size": …}``; read it with `Client.result`.

@@ -70,6 +70,9 @@ class Tree:
             self.status = packet.status
             self.progress = packet.progress
         elif isinstance(packet, WorkflowDescription):
+            if not packet.continues:
+                self.tasks.clear()
+                self._children.clear()
             self._describe(packet.tasks)
         elif isinstance(packet, Resync):
             self._states.clear()
@@ -113,7 +116,7 @@ class Tree:
             return max(0, now - start)
         if state.status not in OVER:
             return None
-        if self.tasks[path].foreach or self.tasks[path].children:
+        if self.tasks[path].foreach or self.children(path):
             end = self._end(path)
             return None if end is None else max(0, end - start)
         return state.duration
@@ -149,12 +152,10 @@ class Tree:
         return sum(1 for state in self.items.get(path, {}).values() if state.retry and state.retry.try_ > 1)
 
     def _describe(self, tasks: Iterable[TaskNode], parent: str = paths.ROOT) -> None:
-        if parent == paths.ROOT:
-            self.tasks.clear()
-            self._children.clear()
         for task in tasks:
+            if task.path not in self.tasks:
+                self._children.setdefault(parent, []).append(task.path)
             self.tasks[task.path] = task
-            self._children.setdefault(parent, []).append(task.path)
             self._describe(task.children, task.path)
 
     def _note_ends(self, statuses: dict[str, TaskState], now: int) -> None:

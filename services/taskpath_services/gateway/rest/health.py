@@ -13,12 +13,15 @@ from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.queries import ListInstances
 from taskpath_services.gateway.metrics import Metrics
 from taskpath_services.gateway.reads import Reads
-from taskpath_services.gateway.rest.responses import document
+from taskpath_services.gateway.rest.incoming import NoQuery
+from taskpath_services.gateway.rest.route import Asked, NoBody, Reply
 
 _READY_SECONDS: Final = 2.0
 
 
-class _Health(msgspec.Struct, frozen=True):
+class HealthDocument(msgspec.Struct, frozen=True):
+    """How the gateway is."""
+
     status: str
 
 
@@ -36,18 +39,18 @@ class Health:
         self._reads = reads
         self._metrics = metrics
 
-    async def alive(self, request: web.Request) -> web.Response:
+    async def alive(self, asked: Asked[NoQuery, NoBody]) -> Reply[HealthDocument]:
         """``GET /healthz``: the process answers."""
-        return document(_Health("ok"))
+        return Reply(HealthDocument("ok"))
 
-    async def ready(self, request: web.Request) -> web.Response:
+    async def ready(self, asked: Asked[NoQuery, NoBody]) -> Reply[HealthDocument]:
         """``GET /readyz``: calls can be served, for storage answers."""
         if not self._ready():
             raise TaskpathError(ErrorCode.UNAVAILABLE, "The gateway is not ready; try again.")
         await self._reads.instances(ListInstances(limit=1), _READY_SECONDS)
-        return document(_Health("ready"))
+        return Reply(HealthDocument("ready"))
 
-    async def metrics(self, request: web.Request) -> web.Response:
+    async def metrics(self, asked: Asked[NoQuery, NoBody]) -> web.StreamResponse:
         """``GET /metrics``, for Prometheus."""
         return web.Response(
             body=exposition.generate_latest(self._metrics.registry),

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from taskpath_proto import paths
 from taskpath_proto.errors import ErrorCode, TaskpathError
+from taskpath_proto.packets import Revision
 from taskpath_services.gateway import strict
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_SEVERAL: Final = frozenset({"paths"})
+BODY_SECONDS: Final = 120.0
+"""How long a body may take to come."""
+
+_SEVERAL: Final = frozenset({"logs", "paths"})
 _NEXT_PATTERN: Final = re.compile(r",(?=#)")
 _MOST_KEY: Final = 255
+_MOST_REALM: Final = 200
 
 
 class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,9 +30,13 @@ class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReadQuery(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """``minRevision``: the answer has to be at least this new."""
+    """The query of what can be read at a revision.
 
-    min_revision: Annotated[int, msgspec.Meta(ge=0)] = 0
+    Attributes:
+        min_revision: The answer has to be at least this new.
+    """
+
+    min_revision: Revision = 0
 
 
 async def body(request: web.Request, decoder: msgspec.json.Decoder[T], *, optional: bool = False) -> T:
@@ -40,7 +50,18 @@ async def body(request: web.Request, decoder: msgspec.json.Decoder[T], *, option
     Raises:
         TaskpathError: INVALID_REQUEST.
     """
-    text = await request.read()
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding.lower() != "identity":
+        raise TaskpathError(
+            ErrorCode.INVALID_REQUEST, f"The Content-Encoding is {encoding!r}; plain JSON is expected."
+        )
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            text = await request.read()
+    except TimeoutError:
+        raise TaskpathError(
+            ErrorCode.INVALID_REQUEST, f"The body has not come within {BODY_SECONDS:g} s."
+        ) from None
     if not text and optional:
         return strict.decode(b"{}", decoder, "the body")
     if request.content_type != "application/json":
@@ -70,9 +91,19 @@ def query(request: web.Request, kind: type[T]) -> T:
     return strict.convert(values, kind)
 
 
-def instance(request: web.Request) -> str:
-    """The instance in the address."""
-    return request.match_info["id"]
+def realm(request: web.Request) -> str:
+    """The realm in the address.
+
+    Raises:
+        TaskpathError: INVALID_REQUEST.
+    """
+    name = request.match_info["realm"]
+    if len(name) > _MOST_REALM:
+        raise TaskpathError(
+            ErrorCode.INVALID_REQUEST,
+            f"The realm has {len(name)} characters; at most {_MOST_REALM} are expected.",
+        )
+    return name
 
 
 def task(request: web.Request) -> str:
@@ -92,10 +123,19 @@ def idempotency_key(request: web.Request) -> str | None:
     Raises:
         TaskpathError: INVALID_REQUEST.
     """
-    key = request.headers.get("Idempotency-Key")
+    keys = request.headers.getall("Idempotency-Key", [])
+    if len(keys) > 1:
+        raise TaskpathError(
+            ErrorCode.INVALID_REQUEST, f"There are {len(keys)} Idempotency-Keys; one is expected."
+        )
+    key = keys[0] if keys else None
     if key is not None and not (1 <= len(key) <= _MOST_KEY):
         raise TaskpathError(
             ErrorCode.INVALID_REQUEST,
             f"The Idempotency-Key has {len(key)} characters; 1 to {_MOST_KEY} are expected.",
+        )
+    if key is not None and not key.isprintable():
+        raise TaskpathError(
+            ErrorCode.INVALID_REQUEST, f"The Idempotency-Key is {key!r}; printable text is expected."
         )
     return key

@@ -1,18 +1,20 @@
-"""``/instances``: create, list, read, delete, execute, cancel."""
+"""``/instances`` and ``/realms``: create, list, read, update, delete, execute, cancel."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET
 
 from taskpath_proto.commands import Accepted, CreateInstance
-from taskpath_proto.errors import TaskpathError
+from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.packets import (
     CancelBody,
     CreateInstanceBody,
+    DeletedView,
     ExecuteBody,
     InstanceDocument,
     InstancesDocument,
@@ -21,33 +23,52 @@ from taskpath_proto.packets import (
     Revision,
     RevisionView,
     TaskState,
+    TombstoneDocument,
+    UpdateBody,
 )
 from taskpath_proto.queries import ListInstances
 from taskpath_proto.records import InstanceRecord, InstanceStatus, TaskRecord
 from taskpath_services.gateway.commands import Commands
 from taskpath_services.gateway.lens import Lens, key_of
 from taskpath_services.gateway.mirror import Mirror
-from taskpath_services.gateway.reads import Reads
+from taskpath_services.gateway.reads import Buried, Reads
+from taskpath_services.gateway.realms import Realms
 from taskpath_services.gateway.rest import incoming
-from taskpath_services.gateway.rest.responses import document
+from taskpath_services.gateway.rest.incoming import NoQuery
+from taskpath_services.gateway.rest.route import Asked, NoBody, Reply
 from taskpath_services.gateway.tree import check_pattern
 from taskpath_services.gateway.values import Values, ref_of
 
 _BREATH: Final = 1_000
-_create: Final = msgspec.json.Decoder(CreateInstanceBody)
-_execute: Final = msgspec.json.Decoder(ExecuteBody)
-_cancel: Final = msgspec.json.Decoder(CancelBody)
+
+Shown: TypeAlias = InstanceDocument | TombstoneDocument
 
 
 class InstanceQuery(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """The query of ``GET /instances/{id}``."""
+    """The query of ``GET /instances/{id}``.
+
+    Attributes:
+        min_revision: The answer has to be at least this new.
+        paths: Patterns of the tasks whose statuses are wanted; all if absent.
+    """
 
     min_revision: Revision = 0
     paths: Patterns | None = None
 
 
 class ListQuery(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """The query of ``GET /instances``. Times in ms since epoch."""
+    """The query of ``GET /instances``.
+
+    Attributes:
+        realm: Only this realm's.
+        status: Only those of this status.
+        workflow: Only those of this workflow.
+        name: Only those whose name begins so (case-sensitive).
+        created_after: Exclusive, ms since epoch.
+        created_before: Exclusive, ms since epoch.
+        limit: How many at most.
+        cursor: The `nextCursor` of the page before.
+    """
 
     realm: str | None = None
     status: InstanceStatus | None = None
@@ -66,68 +87,80 @@ class Instances:
         commands: carry out what is wanted done.
         reads: read.
         values: show data and base context.
+        realms: delete all instances of a realm.
     """
 
-    def __init__(self, commands: Commands, reads: Reads, values: Values) -> None:
+    def __init__(self, commands: Commands, reads: Reads, values: Values, realms: Realms) -> None:
         self._commands = commands
         self._reads = reads
         self._values = values
+        self._realms = realms
 
-    async def create(self, request: web.Request) -> web.Response:
+    async def create(self, asked: Asked[NoQuery, CreateInstanceBody]) -> Reply[InstanceDocument]:
         """``POST /instances``"""
-        incoming.query(request, incoming.NoQuery)
-        key = incoming.idempotency_key(request)
-        create, accepted = await self._commands.create(await incoming.body(request, _create), key)
+        create, accepted = await self._commands.create(asked.body, asked.key)
         try:
-            record, tasks = await self._reads.instance(accepted.id, min_revision=accepted.revision)
+            record, tasks, _ = await self._reads.instance(accepted.id, min_revision=accepted.revision)
         except TaskpathError:
             # It is accepted, whatever can or cannot be read now; an ephemeral one may be over and gone.
             record, tasks = _as_created(create, accepted), []
         shown = await self._show(record, tasks, [], Lens(None))
-        return document(shown, 201, {"Location": f"/api/v1/instances/{accepted.id}"})
+        return Reply(shown, {"Location": f"/api/v1/instances/{accepted.id}"})
 
-    async def page(self, request: web.Request) -> web.Response:
+    async def page(self, asked: Asked[ListQuery, NoBody]) -> Reply[InstancesDocument]:
         """``GET /instances``"""
-        query = incoming.query(request, ListQuery)
-        page = await self._reads.instances(ListInstances(**msgspec.structs.asdict(query)))
-        return document(InstancesDocument(items=page.items, next_cursor=page.next_cursor))
+        page = await self._reads.instances(ListInstances(**msgspec.structs.asdict(asked.query)))
+        return Reply(InstancesDocument(items=page.items, next_cursor=page.next_cursor))
 
-    async def read(self, request: web.Request) -> web.Response:
+    async def read(self, asked: Asked[InstanceQuery, NoBody]) -> Reply[Shown]:
         """``GET /instances/{id}``"""
-        query = incoming.query(request, InstanceQuery)
+        query, id_ = asked.query, asked.instance
         lens = Lens(key_of(query.paths))
-        id_ = incoming.instance(request)
-        record, tasks = await self._reads.instance(id_, min_revision=query.min_revision)
-        for pattern in lens.patterns:
-            check_pattern(id_, record.plan, pattern)
-        items: list[TaskRecord] = []
-        if lens.item_patterns:
-            _, items = await self._reads.instance(id_, min_revision=record.revision, paths=lens.item_patterns)
-        return document(await self._show(record, tasks, items, lens))
+        try:
+            record, tasks, _ = await self._reads.instance(id_, min_revision=query.min_revision)
+            for pattern in lens.patterns:
+                check_pattern(id_, record.plan, pattern)
+            items: list[TaskRecord] = []
+            if lens.item_patterns:
+                items = (
+                    await self._reads.instance(id_, min_revision=record.revision, paths=lens.item_patterns)
+                ).tasks
+        except Buried as buried:
+            return Reply(TombstoneDocument(id=id_, status=buried.tombstone.status))
+        return Reply(await self._show(record, tasks, items, lens))
 
-    async def delete(self, request: web.Request) -> web.Response:
+    async def update(self, asked: Asked[NoQuery, UpdateBody]) -> Reply[RevisionView]:
+        """``PATCH /instances/{id}``"""
+        body = asked.body
+        if not body.data and body.name is UNSET:
+            raise TaskpathError(
+                ErrorCode.INVALID_REQUEST,
+                "The body says nothing to be changed; `data` or `name` is expected.",
+            )
+        accepted = await self._commands.update(asked.instance, body.data, body.name)
+        return Reply(RevisionView(accepted.revision))
+
+    async def delete(self, asked: Asked[NoQuery, NoBody]) -> web.StreamResponse:
         """``DELETE /instances/{id}``"""
-        incoming.query(request, incoming.NoQuery)
-        await self._commands.delete(incoming.instance(request))
+        await self._commands.delete(asked.instance)
         return web.Response(status=204)
 
-    async def execute(self, request: web.Request) -> web.Response:
-        """``POST /instances/{id}/execute``"""
-        incoming.query(request, incoming.NoQuery)
-        key = incoming.idempotency_key(request)
-        body = await incoming.body(request, _execute, optional=True)
-        accepted = await self._commands.execute(
-            incoming.instance(request), body.path, body.mode, body.upstream, body.argument, key
-        )
-        return document(RevisionView(accepted.revision), 202)
+    async def delete_realm(self, asked: Asked[NoQuery, NoBody]) -> Reply[DeletedView]:
+        """``DELETE /realms/{realm}/instances``"""
+        return Reply(DeletedView(await self._realms.delete(incoming.realm(asked.request))))
 
-    async def cancel(self, request: web.Request) -> web.Response:
+    async def execute(self, asked: Asked[NoQuery, ExecuteBody]) -> Reply[RevisionView]:
+        """``POST /instances/{id}/execute``"""
+        body = asked.body
+        accepted = await self._commands.execute(
+            asked.instance, body.path, body.mode, body.upstream, body.argument, asked.key
+        )
+        return Reply(RevisionView(accepted.revision))
+
+    async def cancel(self, asked: Asked[NoQuery, CancelBody]) -> Reply[RevisionView]:
         """``POST /instances/{id}/cancel``"""
-        incoming.query(request, incoming.NoQuery)
-        key = incoming.idempotency_key(request)
-        body = await incoming.body(request, _cancel, optional=True)
-        accepted = await self._commands.cancel(incoming.instance(request), body.path, key)
-        return document(RevisionView(accepted.revision), 202)
+        accepted = await self._commands.cancel(asked.instance, asked.body.path, asked.key)
+        return Reply(RevisionView(accepted.revision))
 
     async def _show(
         self, record: InstanceRecord, tasks: list[TaskRecord], items: list[TaskRecord], lens: Lens

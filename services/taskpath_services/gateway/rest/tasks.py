@@ -1,4 +1,4 @@
-"""``/instances/{id}/tasks/{path}``: a task's record, its result, its log."""
+"""``/instances/{id}/tasks/{path}``: a task's record, its result, its log, what it left in the context."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ from aiohttp import web
 from msgspec import UNSET, Raw, UnsetType
 
 from taskpath_proto.errors import ErrorCode, TaskpathError
-from taskpath_proto.packets import LogsDocument, Revision, TaskDocument, TaskLogLine
+from taskpath_proto.packets import (
+    ContextUpdatersBody,
+    LogsDocument,
+    Revision,
+    RevisionView,
+    TaskDocument,
+    TaskLogLine,
+)
 from taskpath_proto.records import AttemptRecord, AttemptStatus, TaskRecord, TaskStatus
+from taskpath_services.gateway.commands import Commands
 from taskpath_services.gateway.lens import Lens
 from taskpath_services.gateway.mirror import Mirror
 from taskpath_services.gateway.reads import Reads
-from taskpath_services.gateway.rest import incoming
-from taskpath_services.gateway.rest.responses import document
+from taskpath_services.gateway.rest.incoming import NoQuery, ReadQuery
+from taskpath_services.gateway.rest.route import Asked, NoBody, Reply
 from taskpath_services.gateway.values import Values, ref_of
 
 _CHUNK: Final = 64 * 1024
@@ -31,7 +39,13 @@ _ATTEMPT: Final = {
 
 
 class LogsQuery(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """The query of ``…/logs``."""
+    """The query of ``…/logs``.
+
+    Attributes:
+        after: The `next` of the lines before.
+        limit: How many lines at most.
+        min_revision: The answer has to be at least this new.
+    """
 
     after: Revision = 0
     limit: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1_000
@@ -42,27 +56,29 @@ class Tasks:
     """Answers what is asked of tasks.
 
     Args:
+        commands: carry out what is wanted done.
         reads: read.
         values: show results and arguments.
     """
 
-    def __init__(self, reads: Reads, values: Values) -> None:
+    def __init__(self, commands: Commands, reads: Reads, values: Values) -> None:
+        self._commands = commands
         self._reads = reads
         self._values = values
 
-    async def record(self, request: web.Request) -> web.Response:
+    async def record(self, asked: Asked[ReadQuery, NoBody]) -> Reply[TaskDocument]:
         """``GET …/tasks/{path}``"""
-        query = incoming.query(request, incoming.ReadQuery)
-        id_, path = incoming.instance(request), incoming.task(request)
-        instance, task = await self._reads.task(id_, path, query.min_revision)
-        whole, records = await self._reads.instance(id_, min_revision=instance.revision)
+        id_, path = asked.instance, asked.task
+        instance, task, context = await self._reads.task(id_, path, asked.query.min_revision)
+        whole, records, _ = await self._reads.instance(id_, min_revision=instance.revision)
         lens = Lens((path,))
         state = Mirror(whole, records, (lens,), [task]).state(path)
         show, revision = self._values.show, instance.revision
         body: Raw | UnsetType = UNSET
-        if task.body is not None and task.status is not TaskStatus.FAILED:
+        # A group's body is of its own function; its status is of the subtree.
+        if task.body is not None and (task.own or task.status) is not TaskStatus.FAILED:
             body = await show(task.body, id_, _result_url(id_, path), revision)
-        return document(
+        return Reply(
             TaskDocument(
                 path=path,
                 revision=task.revision,
@@ -83,6 +99,9 @@ class Tasks:
                     if task.argument is not None
                     else UNSET
                 ),
+                context=(
+                    await show(context, id_, f"{path}/context", revision) if context is not None else UNSET
+                ),
                 error=task.error,
                 progress=task.progress,
                 retry=task.retry,
@@ -93,11 +112,10 @@ class Tasks:
             )
         )
 
-    async def result(self, request: web.Request) -> web.StreamResponse:
+    async def result(self, asked: Asked[ReadQuery, NoBody]) -> web.StreamResponse:
         """``GET …/tasks/{path}/result``"""
-        query = incoming.query(request, incoming.ReadQuery)
-        id_, path = incoming.instance(request), incoming.task(request)
-        instance, task = await self._reads.task(id_, path, query.min_revision)
+        id_, path = asked.instance, asked.task
+        instance, task, _ = await self._reads.task(id_, path, asked.query.min_revision)
         if task.body is None:
             raise TaskpathError(ErrorCode.CANNOT_FIND_TASK, f"The task {path!r} has no result.", path=path)
         text = await self._values.read(task.body, id_, instance.revision)
@@ -107,16 +125,20 @@ class Tasks:
         response.content_type = "application/json"
         if text.isascii():
             response.content_length = len(text)
-        await response.prepare(request)
+        await response.prepare(asked.request)
         for chunk in _chunks(text):
             await response.write(chunk)
         await response.write_eof()
         return response
 
-    async def logs(self, request: web.Request) -> web.Response:
+    async def set_updaters(self, asked: Asked[NoQuery, ContextUpdatersBody]) -> Reply[RevisionView]:
+        """``PUT …/tasks/{path}/contextUpdaters``"""
+        accepted = await self._commands.set_updaters(asked.instance, asked.task, asked.body.updaters)
+        return Reply(RevisionView(accepted.revision))
+
+    async def logs(self, asked: Asked[LogsQuery, NoBody]) -> Reply[LogsDocument]:
         """``GET …/tasks/{path}/logs``"""
-        query = incoming.query(request, LogsQuery)
-        id_, path = incoming.instance(request), incoming.task(request)
+        query, id_, path = asked.query, asked.instance, asked.task
         if query.min_revision:
             await self._reads.task(id_, path, query.min_revision)
         view = await self._reads.logs(id_, path, query.after, query.limit)
@@ -126,7 +148,7 @@ class Tasks:
             TaskLogLine(time=line.time, level=line.level, text=line.text, attempt=line.attempt)
             for line in view.lines
         ]
-        return document(LogsDocument(lines=lines, next=view.next))
+        return Reply(LogsDocument(lines=lines, next=view.next))
 
 
 def _attempts(task: TaskRecord) -> list[AttemptRecord]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from aiohttp import web
-
 from taskpath.runtime.clock import Clock
 from taskpath_proto.packets import ExecutorsDocument, WorkflowsDocument
 from taskpath_services.gateway.directory import Directory
-from taskpath_services.gateway.rest import incoming
-from taskpath_services.gateway.rest.responses import document
+from taskpath_services.gateway.rest.incoming import NoQuery
+from taskpath_services.gateway.rest.route import Asked, NoBody, Reply
 
 
 class Workflows:
@@ -23,12 +21,10 @@ class Workflows:
         self._directory = directory
         self._clock = clock
 
-    async def workflows(self, request: web.Request) -> web.Response:
+    async def workflows(self, asked: Asked[NoQuery, NoBody]) -> Reply[WorkflowsDocument]:
         """``GET /workflows``"""
-        incoming.query(request, incoming.NoQuery)
-        return document(WorkflowsDocument(items=self._directory.workflows(self._clock.now())))
+        return Reply(WorkflowsDocument(items=self._directory.workflows(self._clock.now())))
 
-    async def executors(self, request: web.Request) -> web.Response:
+    async def executors(self, asked: Asked[NoQuery, NoBody]) -> Reply[ExecutorsDocument]:
         """``GET /executors``"""
-        incoming.query(request, incoming.NoQuery)
-        return document(ExecutorsDocument(items=self._directory.executors(self._clock.now())))
+        return Reply(ExecutorsDocument(items=self._directory.executors(self._clock.now())))
