@@ -234,6 +234,8 @@ class Session:
         task = asyncio.get_running_loop().create_task(guarded(), name=f"session {self.id}")
         self._at_work.add(task)
         task.add_done_callback(self._at_work.discard)
+        # A session that ends before the task has begun leaves it cancelled, and the work inside unawaited.
+        task.add_done_callback(lambda _: work.close())
 
     def _ack(self, request: RequestId | None, revision: int | None = None) -> None:
         self.outbox.put(encode(Ack(request_id=request, revision=revision)))
