@@ -36,6 +36,22 @@ test('a described tree is walked by paths, each item of a foreach as the foreach
   assert.equal(store.about('#.resize[1]'), '');
 });
 
+test('a tree that comes in parts is put together by its paths', () => {
+  const store = new InstanceStore();
+  const shell = (children) => ({ ...leaf('publish', '#.publish'), children });
+  store.apply(
+    [
+      description([leaf('list', '#.list'), shell([leaf('cdn', '#.publish.cdn')])]),
+      { ...description([shell([leaf('mail', '#.publish.mail')]), leaf('end', '#.end')]), continues: true },
+    ],
+    true,
+  );
+  assert.deepEqual(store.children('#'), ['#.list', '#.publish', '#.end']);
+  assert.deepEqual(store.children('#.publish'), ['#.publish.cdn', '#.publish.mail']);
+  store.apply([description([leaf('other', '#.other')], 2)]);
+  assert.deepEqual(store.children('#'), ['#.other']);
+});
+
 test('one revision is one change, which names what is different', () => {
   const store = filled();
   const changes = [];

@@ -49,7 +49,7 @@ export class InstanceStore {
     for (const packet of packets) {
       this.revision = packet.revision;
       if (packet.type === 'workflowDescription') {
-        this.#describe(packet.tasks);
+        this.#describe(packet.tasks, packet.continues === true);
         change.described = true;
       } else if (packet.type === 'setTasksStatuses') {
         for (const [path, state] of Object.entries(packet.statuses)) {
@@ -189,14 +189,22 @@ export class InstanceStore {
     return found;
   }
 
-  #describe(tasks) {
-    this.#root = tasks;
-    this.#nodes = new Map();
-    const add = (node) => {
-      this.#nodes.set(node.path, node);
-      node.children.forEach(add);
+  /** A large tree comes in parts: one that continues names tasks again that are there, with further children. */
+  #describe(tasks, continues) {
+    if (!continues || this.#root === null) {
+      this.#root = [];
+      this.#nodes = new Map();
+    }
+    const add = (siblings) => (node) => {
+      let here = this.#nodes.get(node.path);
+      if (!here) {
+        here = { ...node, children: [] };
+        this.#nodes.set(node.path, here);
+        siblings.push(here);
+      }
+      node.children.forEach(add(here.children));
     };
-    tasks.forEach(add);
+    tasks.forEach(add(this.#root));
   }
 
   #set(path, state) {
