@@ -213,19 +213,19 @@ class Partition:
         Raises:
             TaskpathError: it is refused.
         """
-        if isinstance(body, (Execute, Cancel)):
+        if isinstance(body, (Execute, Cancel, SetContextUpdaters)):
             repeated = keyed.earlier(instance, body.key, body.digest)
             if repeated is not None:
                 return repeated
             if isinstance(body, Execute):
                 execute(instance, body)
-            else:
+            elif isinstance(body, Cancel):
                 cancel(instance, body.path)
+            else:
+                set_updaters(instance, body)
             keyed.remember(instance, body.key, body.digest)
         elif isinstance(body, Delete):
             self._delete(instance, outcome)
-        elif isinstance(body, SetContextUpdaters):
-            set_updaters(instance, body)
         else:
             self._update(instance, call, body, outcome)
         return None

@@ -216,6 +216,16 @@ def test_a_keyed_command_is_carried_out_once() -> None:
     assert code(owner.call(Cancel("i", key="k", digest="other"))) == "CONFLICT"
 
 
+def test_keyed_updaters_from_outside_are_set_once() -> None:
+    owner = Owner(T("a"), T("b"))
+    owner.call(Execute("i"))
+    given = SetContextUpdaters("i", "#.a", Inline('[{"x":{"$set":1}}]'), key="k", digest="d")
+    first = owner.call(given)
+    assert owner.stale_again() == ["#.b"]
+    assert owner.call(given).revision == first.revision
+    assert owner.stale_again() == []
+
+
 def test_handlers_are_called_at_the_end_and_tried_again() -> None:
     owner = Owner(T("a"), handlers=(Handler.COMPLETE, Handler.ERROR))
     owner.fails.add("#.a")
