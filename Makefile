@@ -25,7 +25,7 @@ test: preflight-test setup check ## check, then every test; ARGS='-k name' goes 
 demo: .venv/.ready ## start the demo and its web page; DEMO_EXIT=1 ends it when its workflow has ended
 	@$(BIN)/python examples/demo.py
 
-bench: setup ## measure
+bench: setup ## measure; ARGS names the benchmark, as in ARGS="embedded --uvloop"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 format: setup ## put imports and layout in order

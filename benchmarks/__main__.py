@@ -1,0 +1,19 @@
+"""Runs a benchmark by its name: ``python -m benchmarks embedded --uvloop``; without one, says which there are."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+names = sorted(
+    path.stem
+    for path in Path(__file__).parent.glob("*.py")
+    if path.stem not in ("__init__", "__main__", "measure")
+)
+
+if len(sys.argv) < 2 or sys.argv[1] not in names:
+    sys.exit(f"expected is the name of a benchmark: {', '.join(names)}")
+
+sys.argv = sys.argv[1:]
+runpy.run_module(f"benchmarks.{sys.argv[0]}", run_name="__main__", alter_sys=True)
