@@ -48,8 +48,8 @@ LIMIT_SECONDS = 60
 
 
 @asynccontextmanager
-async def gateway() -> AsyncIterator[tuple[MemoryBus, str]]:
-    """A gateway, and a storage that has one instance at revision 1."""
+async def gateway() -> AsyncIterator[tuple[MemoryBus, str, GatewayService]]:
+    """A gateway, its address, and a storage that has one instance at revision 1."""
     bus = MemoryBus()
     inbox = await bus.consume(topology.QUERIES)
 
@@ -66,7 +66,7 @@ async def gateway() -> AsyncIterator[tuple[MemoryBus, str]]:
     service = GatewayService(bus, SystemClock(), Settings(port=0))
     await service.start()
     try:
-        yield bus, service.url
+        yield bus, service.url, service
     finally:
         await service.stop()
         storing.cancel()
@@ -86,7 +86,7 @@ async def run(tasks: int, items: int, watchers: int, rate: int = 0) -> tuple[flo
         Changes of tasks per second; ms of processor time per second; ms from the last change to the last
         packet; packets a watcher.
     """
-    async with gateway() as (bus, url), aiohttp.ClientSession(url) as http, AsyncExitStack() as stack:
+    async with gateway() as (bus, url, _), aiohttp.ClientSession(url) as http, AsyncExitStack() as stack:
         ended = 0
         packets = 0
         all_ended = asyncio.Event()
@@ -126,7 +126,7 @@ async def run(tasks: int, items: int, watchers: int, rate: int = 0) -> tuple[flo
 
 
 def _events(tasks: int, items: int) -> list[InstanceChanged]:
-    events = [_event(2, [TaskChange(path="#.map", status=TaskStatus.RUNNING, count=items)])]
+    events = [event(2, [TaskChange(path="#.map", status=TaskStatus.RUNNING, count=items)])]
     for start in range(0, tasks, PER_EVENT):
         changes = [
             TaskChange(
@@ -144,14 +144,15 @@ def _events(tasks: int, items: int) -> list[InstanceChanged]:
         changes.append(TaskChange(path="#.map", rollup=rollup))
         last = start + PER_EVENT >= tasks
         events.append(
-            _event(len(events) + 2, changes, InstanceStatus.DONE if last else InstanceStatus.WORKING)
+            event(len(events) + 2, changes, InstanceStatus.DONE if last else InstanceStatus.WORKING)
         )
     return events
 
 
-def _event(
+def event(
     revision: int, tasks: list[TaskChange], status: InstanceStatus = InstanceStatus.WORKING
 ) -> InstanceChanged:
+    """The change that leads to a revision."""
     return InstanceChanged(
         id="i",
         partition=0,
@@ -165,7 +166,11 @@ def _event(
 
 async def memory(items: int) -> float:
     """What a gateway holds, in KiB, of a watched instance after all items of its foreach have changed."""
-    async with gateway() as (bus, url), aiohttp.ClientSession(url) as http, http.ws_connect("/ws") as socket:
+    async with (
+        gateway() as (bus, url, _),
+        aiohttp.ClientSession(url) as http,
+        http.ws_connect("/ws") as socket,
+    ):
         await socket.send_str('{"type":"watchWorkflowInstance","id":"i"}')
         for _ in range(5):
             await socket.receive()

@@ -31,6 +31,10 @@ def function(spec: dict[str, Any]) -> Callable[..., Any] | None:
     async def run(arg: Any, ctx: TaskContext) -> Any:
         for line in spec.get("log", ()):
             ctx.log(line)
+        for number in range(spec.get("chatter", 0)):
+            ctx.log(f"{number} " + "x" * 4_000)
+            if number % 50 == 0:
+                await asyncio.sleep(0.005)  # noqa: TID251  (what was said is to be taken away)
         for updater in spec.get("update", ()):
             ctx.update_context(updater)
         if "progress" in spec:

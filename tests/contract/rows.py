@@ -15,7 +15,7 @@ class Row(NamedTuple):
     Attributes:
         id: what tests name it by.
         claim: what is promised, in a line.
-        later: which later issue keeps the promise, and why not this one; empty for now.
+        later: what keeps the promise later, or why it is not kept yet; empty if it is.
     """
 
     id: str
@@ -140,7 +140,11 @@ PYTHON: Final = (
         "the order written",
     ),
     Row("updaters.values", "results are what JSON.stringify would give"),
-    Row("updaters.join-error", "if an updater fails at the join, the parent fails, naming the path"),
+    Row(
+        "updaters.join-error",
+        "if an updater fails at the join, the parent fails, naming the path",
+        "not kept yet: the scheduler does not ask for the check that the executor can make",
+    ),
 )
 
 COMMANDS: Final = (
@@ -316,7 +320,11 @@ STATUSES: Final = (
         "status.item-to-come",
         "an item that is not there yet is CANNOT_FIND_TASK unless upstream=run produces it",
     ),
-    Row("status.queue-unserved", "a queue that nobody serves leaves its task queued, with a reason"),
+    Row(
+        "status.queue-unserved",
+        "a queue that nobody serves leaves its task queued, with a reason",
+        "not kept yet: the task stays queued, and no reason is given",
+    ),
 )
 
 SOCKET: Final = (

@@ -108,12 +108,13 @@ async def test_what_is_too_large(start: Start) -> None:
 
 @pytest.mark.contract("errors.invalid-data")
 async def test_data_that_does_not_fit_the_schema(system: World) -> None:
+    body: dict[str, Any]
     for data, field in (({}, "title"), ({"title": 7}, "title"), ({"title": "t", "width": "w"}, "width")):
         body = {"workflow": "typed", "data": data}
         error = await system.refused("POST", "/instances", 422, "INVALID_DATA", body)
         assert field in error["message"]
-    typed: dict[str, object] = {"workflow": "typed", "data": {"title": "t"}, "execute": True}
-    id = (await system.call("POST", "/instances", 201, typed))["id"]
+    body = {"workflow": "typed", "data": {"title": "t"}, "execute": True}
+    id = (await system.call("POST", "/instances", 201, body))["id"]
     assert (await system.ended(id))["status"] == "done"
     assert (await system.task(id, "#.show"))["argument"] == {"title": "t"}
 

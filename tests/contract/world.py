@@ -130,11 +130,11 @@ class World:
         assert "Traceback" not in error["message"]
         return error
 
-    async def create(self, tasks: Sequence[object], **fields: Any) -> Any:
+    async def create(self, tasks: Sequence[Any], **fields: Any) -> Any:
         """Creates an instance of the workflow ``tree`` with these tasks."""
         return await self.call("POST", "/instances", 201, {"workflow": "tree", "data": tasks, **fields})
 
-    async def run(self, tasks: Sequence[object], **fields: Any) -> Any:
+    async def run(self, tasks: Sequence[Any], **fields: Any) -> Any:
         """Creates an instance, executes it and waits for its end; the instance as it is then."""
         created = await self.create(tasks, execute=True, **fields)
         return await self.ended(created["id"])

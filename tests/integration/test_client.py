@@ -274,6 +274,8 @@ async def test_a_lost_connection_goes_on_from_where_it_was(gateway: Gateway, cli
         await socket.receive()
 
     gateway.talks = [first, second]
+    # It was over before the lines that were missed had come: they are read.
+    gateway.answers = [answer(200, {"lines": [line], "next": 7}), answer(200, {"lines": [], "next": 7})]
     heard: list[bool] = []
     changes = [
         change
@@ -285,6 +287,9 @@ async def test_a_lost_connection_goes_on_from_where_it_was(gateway: Gateway, cli
     assert [asked.get("since") for asked in gateway.watched] == [None, 4]
     assert gateway.watched[1]["logsSince"] == {"#.a": 6}
     assert heard == [False, True]
+    assert [request.query["after"] for request in gateway.asked] == ["6", "7"]
+    assert isinstance(changes[-1], TaskLogs)
+    assert changes[-1].next == 7
 
 
 async def test_a_watch_survives_a_restart_of_the_gateway(gateway: Gateway, client: Client) -> None:

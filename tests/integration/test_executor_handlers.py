@@ -118,7 +118,7 @@ async def test_a_call_that_is_cut_short_is_made_again_by_another_executor() -> N
         reached.set()
         await asyncio.Event().wait()
 
-    async with executing(app) as (owner, executor):
+    async with executing(app, grace=0) as (owner, executor):
         asking = asyncio.ensure_future(owner.handle(Handler.COMPLETE, status=InstanceStatus.DONE))
         await reached.wait()
         await executor.stop()
@@ -126,6 +126,23 @@ async def test_a_call_that_is_cut_short_is_made_again_by_another_executor() -> N
         quick.on_complete(lambda instance_id, status: None)
         async with executing(quick, bus=owner.bus):
             assert (await asking).error is None
+
+
+async def test_a_call_that_is_under_way_ends_before_the_executor_does() -> None:
+    app, reached, go = App(), asyncio.Event(), asyncio.Event()
+
+    @app.on_complete
+    async def slow(instance_id: str, status: str) -> None:
+        reached.set()
+        await go.wait()
+
+    async with executing(app) as (owner, executor):
+        asking = asyncio.ensure_future(owner.handle(Handler.COMPLETE, status=InstanceStatus.DONE))
+        await reached.wait()
+        stopping = asyncio.ensure_future(executor.stop())
+        go.set()
+        assert (await asking).error is None
+        await stopping
 
 
 async def test_the_plan_says_which_kinds_there_are() -> None:

@@ -14,7 +14,7 @@ import pytest
 from taskpath_proto import topology
 from taskpath_proto.commands import Cancel, Execute
 from taskpath_proto.errors import ErrorCode, ErrorInfo, TaskpathError
-from taskpath_proto.queries import ReadInstance
+from taskpath_proto.queries import ReadInstance, ReadLogs
 from taskpath_proto.records import (
     InstanceProgress,
     InstanceStatus,
@@ -489,6 +489,39 @@ async def test_live_lines_of_a_log_that_was_there_before_are_numbered_rightly(ga
             after[packet["taskPath"]] = packet["next"]
         assert got == {"#.list": ["new", "newer", "newest"], "#.publish": ["first"]}
         assert after == {"#.list": 903, "#.publish": 1}
+
+
+async def test_the_last_lines_of_a_log_come_before_the_end(gateway: Running) -> None:
+    gateway.system.create("i", status=InstanceStatus.WORKING)
+    gateway.system.write("i", "#.list", "old", publish=False)
+    told = asyncio.Event()
+
+    async def reading(query: Any) -> None:
+        if isinstance(query, ReadLogs):
+            await told.wait()
+
+    gateway.system.reading = reading
+    async with gateway.client() as client:
+        await client.watch("i", logs=True)
+        gateway.system.write("i", "#.list", "new")
+        gateway.system.change("i", TaskChange(path="#.list", status=OK), status=InstanceStatus.DONE)
+        await gateway.pass_time(0.2)
+        await client.silent()
+        told.set()
+        await gateway.settle()
+        await gateway.pass_time(0.1)
+        lines, _, end = await client.of("taskLogs", "setTasksStatuses", "setWorkflowStatus")
+        assert [line["text"] for line in lines["lines"]] == ["new"]
+        assert end["status"] == "done"
+        told.clear()
+        gateway.system.change("i", TaskChange(path="#.list", status=RUNNING), status=InstanceStatus.WORKING)
+        await client.of("setTasksStatuses", "setWorkflowStatus")
+        gateway.system.write("i", "#.publish", "one", publish=False)
+        gateway.system.write("i", "#.publish", "two")
+        gateway.system.change("i", TaskChange(path="#.list", status=OK), status=InstanceStatus.DONE)
+        await gateway.pass_time(1.1)
+        await client.of("setTasksStatuses", "setWorkflowStatus")
+        told.set()
 
 
 async def test_the_live_list_is_the_first_page_and_what_changes_in_it(gateway: Running) -> None:

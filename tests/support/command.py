@@ -24,12 +24,19 @@ async def begin(
     *arguments: str, environ: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> asyncio.subprocess.Process:
     """Starts the command in a session of its own."""
+    environ = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1", **(environ or {})}
+    return await start(
+        sys.executable, "-m", "taskpath_services.cli.main", *arguments, environ=environ, cwd=cwd
+    )
+
+
+async def start(
+    *arguments: str, environ: Mapping[str, str], cwd: Path | None = None
+) -> asyncio.subprocess.Process:
+    """Starts a program in a session of its own."""
     return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "taskpath_services.cli.main",
         *arguments,
-        env={**os.environ, "COLUMNS": "120", "NO_COLOR": "1", **(environ or {})},
+        env=environ,
         cwd=cwd,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

@@ -56,6 +56,11 @@ class TestShapes:
     def test_a_function_is_given_what_it_takes(self, function: Any, arity: int) -> None:
         assert call_shape(function).arity == arity
 
+    def test_what_is_no_task_is_given_all_that_it_takes(self) -> None:
+        assert call_shape(lambda result, verbose=True: 1, whole=True).arity == 2
+        assert call_shape(lambda result: 1, whole=True).arity == 1
+        assert call_shape(print, whole=True).arity == 2
+
     def test_an_annotation_tells_the_context(self) -> None:
         def annotated(arg: Any, it: TaskContext | None = None) -> None: ...
         def by_type(arg: Any, it: TaskContext = None) -> None: ...  # type: ignore[assignment]
@@ -86,6 +91,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("description", {"description": 1}, "description"),
     ("condition", {"condition": True}, "condition"),
     ("condition", {"condition": lambda a, b: True}, "2 arguments"),
+    ("condition", {"condition": lambda: True}, "no argument"),
     ("context_var", {"context_var": ""}, "context_var"),
     ("context_vars", {"context_vars": "abc"}, "context_vars"),
     ("context_vars", {"context_vars": [1]}, "context_vars"),
@@ -111,7 +117,9 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("process", {"process": "yes"}, "process"),
     ("process", {"run": None, "subtasks": [], "process": True}, "process"),
     ("on_complete", {"on_complete": "done"}, "on_complete"),
+    ("on_complete", {"on_complete": lambda: "done"}, "no argument"),
     ("debug", {"debug": lambda a, b, c: 1}, "debug"),
+    ("debug", {"debug": lambda result: 1}, "one argument only"),
 ]
 
 

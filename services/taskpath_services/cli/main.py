@@ -146,6 +146,26 @@ def up(
     raise typer.Exit(serve(app, flags))
 
 
+@cli.command(
+    rich_help_panel="Serve", epilog="Exit codes: 0 all is well, 1 something is wrong, 2 a setting is."
+)
+def doctor(
+    app: Annotated[
+        Text,
+        typer.Argument(metavar="[APP]", help="A file such as app.py, or module:name.", show_default=False),
+    ] = None,
+    port: Annotated[Text, _setting(_HERE, "PORT", "Where the API is, or will be.", "8080")] = None,
+    host: Annotated[Text, _setting(_HERE, "HOST", "The address to listen on.", "127.0.0.1")] = None,
+    data: Annotated[Text, _setting(_HERE, "DIR", "The folder that keeps everything.", ".taskpath")] = None,
+    json: Json = False,
+) -> None:
+    """Check whether it can serve here: settings, folder, SQLite, port and page; say what is wrong."""
+    from taskpath_services.cli import doctor as command
+
+    flags: dict[str, Any] = {"port": port, "host": host, "data": data}
+    _carry_out(command.doctor(app, flags, json=json))
+
+
 @cli.command(rich_help_panel="Run and watch", epilog=EXIT_CODES)
 def run(
     workflow: Annotated[

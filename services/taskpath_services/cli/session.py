@@ -70,8 +70,8 @@ def _escape(text: str) -> str:
 
 
 def exit_code(status: InstanceStatus | None) -> int:
-    """What a command that watched an instance exits with."""
-    return DONE if status is InstanceStatus.DONE else NOT_DONE
+    """What a command that watched an instance exits with; one that rests with a part of it run is fine."""
+    return DONE if status in (InstanceStatus.DONE, InstanceStatus.INACTIVE) else NOT_DONE
 
 
 def console() -> Console:

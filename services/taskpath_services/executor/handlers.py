@@ -35,6 +35,7 @@ class Handlers(Service):
     def __init__(self, app: App, clock: Clock, reports: Reports) -> None:
         super().__init__("handlers")
         self._app = app
+        self._clock = clock
         self._calls = AuthorCalls(clock)
         self._reports = reports
 
@@ -46,6 +47,15 @@ class Handlers(Service):
             held: settled when the report is confirmed.
         """
         self.spawn(self._run(request, held), f"{request.handler} handlers")
+
+    async def drain(self, grace: float) -> None:
+        """Lets the calls that are under way end, for so many seconds. What is cut short then comes again."""
+        limit = asyncio.ensure_future(self._clock.sleep(grace))
+        try:
+            while self._tasks and not limit.done():
+                await asyncio.wait((limit, *self._tasks), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            limit.cancel()
 
     async def _run(self, request: RunHandler, held: Held) -> None:
         arguments = arguments_of(request)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from taskpath.app import DEFAULT_QUEUE, App
 from taskpath.runtime.bus import Bus, BusClosed, Subscription
 from taskpath.runtime.caller import Caller
@@ -93,8 +95,10 @@ class ExecutorService(Service):
             self._attempts.close()
         await self._announcer.announce(leaving=True)
         await self._announcer.stop()
+        draining = [self._handlers.drain(self._settings.grace)]
         if self._attempts is not None:
-            await self._attempts.drain(self._settings.grace)
+            draining.append(self._attempts.drain(self._settings.grace))
+        await asyncio.gather(*draining)
         await self._expansions.stop()
         await self._handlers.stop()
         await self._processes.stop()

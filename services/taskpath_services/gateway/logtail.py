@@ -77,6 +77,11 @@ class LogTails:
         lines = tail.add(event.lines)
         return Written(path, lines, tail.position) if lines else None
 
+    @property
+    def waiting(self) -> bool:
+        """Whether any lines wait until it is known where they stand."""
+        return bool(self._waiting)
+
     def locating(self, path: str) -> bool:
         """Whether lines of the task wait until it is known where they stand."""
         return path in self._waiting

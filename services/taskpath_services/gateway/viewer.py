@@ -74,9 +74,13 @@ class Viewer:
         """Takes frames that bring it to a revision; false if it could not, and will catch up by itself."""
         if self._behind:
             return False
+        if self._dropped:
+            # Lines that were left out belong before what has come after them.
+            frames = [*map(self._left_out, self._dropped), *frames]
         if not self._outbox.offer(frames):
             self.fall_behind()
             return False
+        self._dropped.clear()
         self.cursor = revision
         return True
 
@@ -107,8 +111,10 @@ class Viewer:
 
     def _missed(self) -> Iterator[bytes]:
         while self._dropped:
-            path, (count, after) = self._dropped.popitem()
-            yield encode(TaskLogs(id=self.instance, task_path=path, lines=[], next=after, dropped=count))
+            path = next(iter(self._dropped))
+            notice = self._left_out(path)
+            del self._dropped[path]
+            yield notice
         watch = self._watch
         if watch is None or watch.mirror is None or not self._behind:
             return
@@ -135,6 +141,10 @@ class Viewer:
                 self._behind = False
                 return
         self._outbox.pull(self)
+
+    def _left_out(self, path: str) -> bytes:
+        count, after = self._dropped[path]
+        return encode(TaskLogs(id=self.instance, task_path=path, lines=[], next=after, dropped=count))
 
     def end(self, status: InstanceStatus | None = None) -> None:
         """The instance was deleted: it is told so when it has been told what was so before.

@@ -19,6 +19,7 @@ from taskpath_services.gateway.pending import Outcome
 from taskpath_services.gateway.viewer import Viewer
 
 _MOST_WAITING: Final = 10_000
+_MOST_HELD_MS: Final = 1_000
 _CACHE_BYTES: Final = 512 * 1024
 
 
@@ -68,6 +69,7 @@ class Watch:
         self._late: list[list[InstanceChanged]] = []
         self._broken = False
         self._tails = LogTails()
+        self._held_from: int | None = None
 
     @property
     def watched(self) -> bool:
@@ -179,7 +181,15 @@ class Watch:
     def due(self, now: int) -> bool:
         """Whether what is pending, if anything is, goes out now. Time in ms."""
         mirror = self.mirror
-        return mirror is not None and mirror.changed_unsent and (mirror.pending.rests or self._pace.due(now))
+        if mirror is None or not mirror.changed_unsent:
+            return False
+        if not mirror.pending.rests:
+            return self._pace.due(now)
+        if not self._tails.waiting:
+            return True
+        # Whoever watches until the end wants the last lines before it.
+        self._held_from = now if self._held_from is None else self._held_from
+        return now - self._held_from >= _MOST_HELD_MS
 
     @property
     def pending(self) -> bool:
@@ -196,6 +206,7 @@ class Watch:
         states = frames.States(mirror)
         revision = mirror.revision
         self.rounds += 1
+        self._held_from = None
         for audience in self.audiences.values():
             audience.cache = None
             if pending.expanded and audience.lens.item_patterns:

@@ -244,8 +244,7 @@ class Client:
 
         Raises:
             TaskpathError: UNAVAILABLE, if they are too many for one call; then some are gone, and more go
-            with
-                the next.
+                with the next.
         """
         path = f"/realms/{quote(realm, safe='')}/instances"
         return (await self._transport.call("DELETE", path, DeletedView)).deleted

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Literal, TypeAlias
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -23,6 +24,7 @@ from taskpath_proto.packets import (
     InstanceGone,
     InstancePacket,
     InstancesChanged,
+    LogsDocument,
     Resync,
     SetWorkflowStatus,
     TaskLogs,
@@ -39,6 +41,7 @@ MAX_LOGS: Final = 1_000
 
 _UNAUTHENTICATED: Final = 4401
 _REQUEST: Final = "watch"
+_NO_LINES: Final = (ErrorCode.UNKNOWN_INSTANCE, ErrorCode.CANNOT_FIND_TASK)
 
 OnConnection: TypeAlias = Callable[[TaskpathError | None], None]
 """Called with the reason when the connection is lost, and with None when it is there again."""
@@ -134,6 +137,7 @@ class Watch:
                 async with self._connect() as socket:
                     if ever and self._on_connection is not None:
                         self._on_connection(None)
+                    asked = tuple(self._logs_since)
                     await self._ask(socket)
                     while True:
                         packet = await self._receive(socket)
@@ -144,6 +148,8 @@ class Watch:
                             failures, ever = 0, True
                             yield change
                         if self._is_over(packet):
+                            async for lines in self._last_lines(asked):
+                                yield lines
                             return
             except (_Lost, aiohttp.ClientError, ConnectionError, TimeoutError) as reason:
                 error = self._error(reason)
@@ -154,6 +160,25 @@ class Watch:
                 if ever and failures == 1 and self._on_connection is not None:
                     self._on_connection(error)
                 await asyncio.sleep(pause)
+
+    async def _last_lines(self, paths: Sequence[str]) -> AsyncGenerator[TaskLogs, None]:
+        """Lines of these logs that were on their way when it was over: those missed come after the state."""
+        for path in paths:
+            while True:
+                after = self._logs_since.get(path, 0)
+                address = f"/instances/{quote(self._id, safe='')}/tasks/{quote(path, safe='')}/logs"
+                try:
+                    page = await self._transport.call(
+                        "GET", address, LogsDocument, query={"after": str(after)}
+                    )
+                except TaskpathError as error:
+                    if error.code in _NO_LINES or error.code.temporary:
+                        break
+                    raise
+                if not page.lines:
+                    break
+                self._has_lines(path, page.next)
+                yield TaskLogs(id=self._id, task_path=path, lines=page.lines, next=page.next)
 
     def _connect(self) -> AbstractAsyncContextManager[_Socket]:
         return self._transport.session.ws_connect(

@@ -79,6 +79,7 @@ class Tree:
             self.items.clear()
         elif isinstance(packet, InstanceGone):
             self.deleted = True
+            self.status = packet.status or self.status
 
     def state(self, path: str) -> TaskState:
         """The status of a described task or an item."""
