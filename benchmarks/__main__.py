@@ -1,4 +1,4 @@
-"""Runs a benchmark by its name: ``python -m benchmarks embedded --uvloop``; without one, says which there are."""
+"""Runs a benchmark by its name: ``python -m benchmarks embedded --uvloop``; else says which there are."""
 
 from __future__ import annotations
 
