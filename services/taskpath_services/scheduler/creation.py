@@ -11,6 +11,7 @@ from taskpath_proto.calls import Call
 from taskpath_proto.commands import CreateInstance, Execute
 from taskpath_proto.plan import Plan, TaskSpec
 from taskpath_proto.records import InstanceChange
+from taskpath_proto.values import Value
 from taskpath_proto.work import ExpandPlan
 from taskpath_services.scheduler.execute import execute
 from taskpath_services.scheduler.instance import Identity, Instance
@@ -52,22 +53,29 @@ def names_queues(tasks: tuple[TaskSpec, ...]) -> bool:
     return any(task.queue is not None or names_queues(task.subtasks or ()) for task in tasks)
 
 
-def acquaintance(instance: Instance) -> tuple[str, ExpandPlan]:
-    """Makes an executor that serves every queue acquainted with those of a restored instance: mailbox and
-    message.
+def expansion_again(
+    instance: Instance, number: int = 0, updater: Value | None = None
+) -> tuple[str, ExpandPlan]:
+    """Asks for the plan of an instance that has one: mailbox and message.
 
-    Such an executor learns of the queues that tasks name from the trees that it makes. The plan that it sends
-    back is nobody's: no creation has the number 0.
+    Without a number the plan that comes back is nobody's: it is asked for only because an executor that
+    serves every queue learns of the queues that tasks name from the trees that it makes.
+
+    Args:
+        instance: the instance.
+        number: of the expansion.
+        updater: of its data, to be applied first.
     """
     identity = instance.identity
     return topology.generator_mailbox(identity.plan.queue), ExpandPlan(
         id=identity.id,
         partition=identity.partition,
         epoch=instance.epoch,
-        command=0,
+        command=number,
         realm=identity.realm,
         workflow=identity.workflow,
         data=identity.data,
+        updater=updater,
     )
 
 

@@ -34,13 +34,12 @@ from taskpath_proto.work import (
 from taskpath_services.scheduler import attempts, handlers, keyed
 from taskpath_services.scheduler.cancel import abandon, cancel
 from taskpath_services.scheduler.changes import conclude
-from taskpath_services.scheduler.creation import Creation, acquaintance, create, expansion, names_queues
+from taskpath_services.scheduler.creation import Creation, create, expansion, expansion_again, names_queues
 from taskpath_services.scheduler.effects import Outcome, Timer, TimerKind
 from taskpath_services.scheduler.execute import execute
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.restore import restore
 from taskpath_services.scheduler.update import Update, refuse_while_running, rename, replant, set_updaters
-from taskpath_services.scheduler.update import expansion as update_expansion
 from taskpath_services.scheduler.walk import drain
 
 IDLE_TASKS: Final = 100_000
@@ -101,7 +100,7 @@ class Partition:
         self.instances[id] = instance
         self._due[instance] = None
         if instance.runs and names_queues(instance.identity.plan.tasks):
-            self._announced.append(acquaintance(instance))
+            self._announced.append(expansion_again(instance))
 
     def decide(self, messages: Sequence[Message], timers: Sequence[Timer], now: int) -> Outcome:
         """Deals with a batch.
@@ -250,7 +249,7 @@ class Partition:
             return
         self._expansions += 1
         update = self.updates[body.id] = Update(call, body, self._expansions)
-        outcome.commands.append(update_expansion(instance, update))
+        outcome.commands.append(expansion_again(instance, update.number, body.data))
         outcome.timers.append(Timer(call.deadline, body.id, TimerKind.EXPANSION, "#", update.number))
 
     def _give_up_update(self, timer: Timer, now: int) -> None:

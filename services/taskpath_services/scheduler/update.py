@@ -7,13 +7,11 @@ meanwhile wait.
 
 from __future__ import annotations
 
-from taskpath_proto import topology
 from taskpath_proto.calls import Call
 from taskpath_proto.commands import SetContextUpdaters, UpdateInstance
 from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.plan import Plan
 from taskpath_proto.values import Inline, Value
-from taskpath_proto.work import ExpandPlan
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.node import Node, Tree, leave_updaters
 from taskpath_services.scheduler.restore import records_of, restore_tasks
@@ -56,21 +54,6 @@ def rename(instance: Instance, name: str | None) -> None:
     if instance.identity.name != name:
         instance.identity.name = instance.noted.name = name
         instance.changed = True
-
-
-def expansion(instance: Instance, update: Update) -> tuple[str, ExpandPlan]:
-    """What is asked of an executor: mailbox and message."""
-    identity = instance.identity
-    return topology.generator_mailbox(identity.plan.queue), ExpandPlan(
-        id=identity.id,
-        partition=identity.partition,
-        epoch=instance.epoch,
-        command=update.number,
-        realm=identity.realm,
-        workflow=identity.workflow,
-        data=identity.data,
-        updater=update.command.data,
-    )
 
 
 def replant(instance: Instance, plan: Plan, data: Value) -> None:
