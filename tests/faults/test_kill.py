@@ -7,6 +7,8 @@ import random
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -53,21 +55,35 @@ class Server:
 
     async def kill(self) -> None:
         """Ends the process at once, and reads what it has still said."""
-        self.process.kill()
+        if self.process.returncode is None:
+            self.process.kill()
         await self.process.wait()
         await self._reading
 
 
-async def start(folder: Path, ran: list[tuple[str, str, int]]) -> Server:
+@asynccontextmanager
+async def running(
+    folder: Path, ran: list[tuple[str, str, int]], *, slow: bool = False
+) -> AsyncIterator[Server]:
+    """A server that is killed at the end, however that comes; its commits are slow if that is asked for."""
+    server = await start(folder, ran, *(["0.03"] if slow else []))
+    try:
+        yield server
+    finally:
+        await server.kill()
+
+
+async def start(folder: Path, ran: list[tuple[str, str, int]], *more: str) -> Server:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.serve", str(APP), str(folder), stdout=PIPE, cwd=ROOT
+        sys.executable, "-m", "tests.support.serve", str(APP), str(folder), *more, stdout=PIPE, cwd=ROOT
     )
     assert process.stdout is not None
     while line := await process.stdout.readline():
         word, *rest = line.decode().split()
         if word == "at":
             return Server(process, rest[0], ran)
-        ran.append((rest[0], rest[1], int(rest[2])))
+        if word == "ran":
+            ran.append((rest[0], rest[1], int(rest[2])))
     raise AssertionError(f"the server did not start: exit code {await process.wait()}")
 
 
@@ -80,24 +96,33 @@ async def test_what_was_acknowledged_survives(tmp_path: Path) -> None:
     seen_done: set[tuple[str, str]] = set()
     for kill in range(KILLS):
         before, done_before = len(ran), set(seen_done)
-        server = await start(tmp_path, ran)
-        async with Client(server.url, patience=0.1) as client:
-            work = asyncio.ensure_future(_create(client, accepted, f"{kill}"))
-            await server.has_run(dice.randrange(1, 120))
-            await _observe(client, accepted, seen_done, dice)
+        # Every other kill comes with an acknowledgement, while a commit that was not waited for would go on.
+        at_once = kill % 2 == 1
+        async with (
+            running(tmp_path, ran, slow=at_once) as server,
+            Client(server.url, patience=0.1) as client,
+        ):
+            acknowledged = asyncio.Event()
+            work = asyncio.ensure_future(_create(client, accepted, f"{kill}", acknowledged))
+            if at_once:
+                await acknowledged.wait()
+            else:
+                await server.has_run(dice.randrange(1, 120))
+                await _observe(client, accepted, seen_done, dice)
             await server.kill()
             await asyncio.gather(work, return_exceptions=True)
         again = [one for one in ran[before:] if one[:2] in done_before]
         assert not again, f"these were done, and ran again: {again} (seed {seed})"
-    server = await start(tmp_path, ran)
-    async with Client(server.url) as client:
+    async with running(tmp_path, ran) as server, Client(server.url) as client:
         for id in accepted:
-            done = await client.wait(id)
+            try:
+                done = await client.wait(id, timeout=30)
+            except TimeoutError:
+                pytest.fail(f"{id} was acknowledged, and does not end (seed {seed})")
             assert done.status == "done", f"{id} is {done.status} (seed {seed})"
             assert await client.result(id, "#.step4") == EXPECTED
             attempts = {task: one.attempt for task, one in done.statuses.items() if one.attempt}
             assert set(attempts.values()) == {1}
-    await server.kill()
     counts = Counter((instance, path) for instance, path, _ in ran)
     for id in accepted:
         assert counts[id, "#.total"] >= 1
@@ -105,16 +130,19 @@ async def test_what_was_acknowledged_survives(tmp_path: Path) -> None:
     assert len(accepted) > KILLS
 
 
-async def _create(client: Client, accepted: set[str], key: str) -> None:
-    """Creates instances until the server is gone; those that were acknowledged are noted."""
+async def _create(client: Client, accepted: set[str], key: str, acknowledged: asyncio.Event) -> None:
+    """Creates and executes instances until the server is gone; executes that were acknowledged are noted.
+
+    The two are calls of their own: a create reads back what it made, and so waits for storage in any case.
+    """
     for number in range(4):
         try:
-            created = await client.create(
-                "squares", {"items": ITEMS}, execute=True, idempotency_key=f"{key}-{number}"
-            )
+            created = await client.create("squares", {"items": ITEMS}, idempotency_key=f"{key}-{number}")
+            await client.execute(created.id)
         except TaskpathError:
             return
         accepted.add(created.id)
+        acknowledged.set()
 
 
 async def _observe(
