@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 
 import msgspec
 import uvloop
@@ -149,7 +150,7 @@ async def main(tasks: int) -> None:
     print(f"{'making the orders':22}{'':10}{await best(lambda: feed_only(tasks)):10.1f}")
     bare = await best(lambda: bare_tasks(tasks))
     for name in ("async", "ctx"):
-        cost = await best(lambda name=name: through_executor(bus, name, tasks))  # type: ignore[misc]
+        cost = await best(partial(through_executor, bus, name, tasks))
         print(f"{name:22}{cost:10.1f}{bare:10.1f}")
     with ThreadPoolExecutor(16) as threads:
         bare = await best(lambda: bare_pool(threads, tasks))

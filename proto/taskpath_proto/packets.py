@@ -3,6 +3,9 @@
 This is the public contract in types; everything else in this package is between services. Client packets and
 bodies are decoded strictly: a field that is not known is refused by name. What authors and callers pass as
 values (``data``, ``baseContext``, ``argument``) stays JSON text, a :class:`msgspec.Raw`, on its whole way.
+
+One file, though a long one: a state, a description or an error is the same in a packet and in a body, and
+whoever changes the contract should see all of it.
 """
 
 from __future__ import annotations

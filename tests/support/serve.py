@@ -1,8 +1,8 @@
 """Runs the embedded system as a process of its own.
 
 ``python -m tests.support.serve APP FOLDER [SECONDS]`` prints ``at URL`` once it listens, and lives until it
-is ended. With SECONDS each commit of records begins that much later, as on a slow disk: what does not wait for
-its commit is then seen not to.
+is ended. With SECONDS each commit of records begins that much later, as on a slow disk: what does not wait
+for its commit is then seen not to.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -31,7 +32,7 @@ async def test_every_function_runs_once_and_is_delivered_on_the_loop() -> None:
 
     for start in range(0, total, 100):
         for number in range(start, start + 100):
-            workers.submit(lambda number=number: function(number), deliver)  # type: ignore[misc]
+            workers.submit(partial(function, number), deliver)
         if start % 500 == 0:
             await asyncio.sleep(0)  # noqa: TID251
     await done.wait()

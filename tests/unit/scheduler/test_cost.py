@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -60,7 +61,7 @@ class Counting:
         while orders:
             batch, orders = orders[:PARCEL], orders[PARCEL:]
             reports: list[Message] = [finished(message, order, self.size) for message, order in batch]
-            outcome = self._counted(lambda reports=reports: self._decide(reports))  # type: ignore[misc]
+            outcome = self._counted(partial(self._decide, reports))
             self.reports += len(reports)
             orders += self._orders(outcome)
 
