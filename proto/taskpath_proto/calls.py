@@ -20,6 +20,7 @@ from taskpath_proto.commands import (
 )
 from taskpath_proto.errors import ErrorInfo
 from taskpath_proto.queries import (
+    AskWanted,
     BlobPut,
     ClaimPartition,
     InstanceLoaded,
@@ -36,11 +37,20 @@ from taskpath_proto.queries import (
     ReadValue,
     TaskView,
     ValueRead,
+    Wanted,
 )
 
 Command: TypeAlias = CreateInstance | Execute | Cancel | Delete | UpdateInstance | SetContextUpdaters
 Query: TypeAlias = (
-    ClaimPartition | LoadInstance | ReadInstance | ReadTask | ReadLogs | ListInstances | ReadValue | PutBlob
+    ClaimPartition
+    | LoadInstance
+    | ReadInstance
+    | ReadTask
+    | ReadLogs
+    | ListInstances
+    | ReadValue
+    | PutBlob
+    | AskWanted
 )
 Response: TypeAlias = (
     Accepted
@@ -52,6 +62,7 @@ Response: TypeAlias = (
     | InstancesPage
     | ValueRead
     | BlobPut
+    | Wanted
 )
 
 

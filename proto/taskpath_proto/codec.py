@@ -7,7 +7,17 @@ from typing import TypeAlias
 import msgspec
 
 from taskpath_proto.calls import Answer, Call
-from taskpath_proto.events import ExecutorAnnounced, InstanceChanged, InstanceDeleted, LogsWritten
+from taskpath_proto.events import (
+    Committed,
+    ExecutorAnnounced,
+    ExecutorBeat,
+    InstanceChanged,
+    InstanceDeleted,
+    LogsWritten,
+    Probe,
+    SchedulerAnnounced,
+    WantSnapshot,
+)
 from taskpath_proto.work import (
     CancelAttempts,
     ExpandPlan,
@@ -17,6 +27,8 @@ from taskpath_proto.work import (
     RunTasks,
     TaskFinished,
     TaskProgressed,
+    TasksHeld,
+    TasksReturned,
     TaskStarted,
 )
 
@@ -29,6 +41,8 @@ Message: TypeAlias = (
     | RunHandler
     | HandlerFinished
     | CancelAttempts
+    | TasksHeld
+    | TasksReturned
     | TaskStarted
     | TaskProgressed
     | TaskFinished
@@ -36,6 +50,11 @@ Message: TypeAlias = (
     | InstanceDeleted
     | LogsWritten
     | ExecutorAnnounced
+    | ExecutorBeat
+    | SchedulerAnnounced
+    | Committed
+    | Probe
+    | WantSnapshot
 )
 """Everything that services say to each other."""
 

@@ -22,6 +22,8 @@ class InstanceChanged(msgspec.Struct, tag="InstanceChanged", rename="camel", omi
         epoch: of the owner that decided it; an older one than storage knows is refused.
         revision: of the instance, after the change.
         base_revision: of the instance, before it.
+        sequence: counts the events of a partition's owner, from 1 in each epoch; 0 if it does not count.
+        whole: this is all there is of the instance, whatever was stored before; it ends a gap.
         tasks: what changed of its tasks.
         removed: items that a shorter list no longer has; each takes what is below it along.
         instance: what changed of the instance itself.
@@ -35,6 +37,8 @@ class InstanceChanged(msgspec.Struct, tag="InstanceChanged", rename="camel", omi
     tasks: list[TaskChange] = []
     removed: list[str] = []
     instance: InstanceChange | None = None
+    sequence: int = 0
+    whole: bool = False
 
 
 class InstanceDeleted(msgspec.Struct, tag="InstanceDeleted", rename="camel", omit_defaults=True):
@@ -47,6 +51,7 @@ class InstanceDeleted(msgspec.Struct, tag="InstanceDeleted", rename="camel", omi
         revision: of the instance, with this.
         realm: of the instance.
         status: of an ephemeral instance that has ended: how. For ten minutes a tombstone tells it.
+        sequence: as in :class:`InstanceChanged`.
     """
 
     id: str
@@ -55,6 +60,7 @@ class InstanceDeleted(msgspec.Struct, tag="InstanceDeleted", rename="camel", omi
     revision: int
     realm: str = "default"
     status: InstanceStatus | None = None
+    sequence: int = 0
 
 
 class LogLine(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -103,6 +109,8 @@ class ExecutorAnnounced(msgspec.Struct, tag="ExecutorAnnounced", rename="camel",
         running: how many attempts it runs.
         time: ms since epoch, by its own clock.
         leaving: it has stopped taking work.
+        started: when it started, ms since epoch, by its own clock.
+        concurrency: how many attempts it runs at once.
     """
 
     executor: str
@@ -111,14 +119,80 @@ class ExecutorAnnounced(msgspec.Struct, tag="ExecutorAnnounced", rename="camel",
     running: int = 0
     time: int = 0
     leaving: bool = False
+    started: int = 0
+    concurrency: int = 0
+
+
+class ExecutorBeat(msgspec.Struct, tag="ExecutorBeat", frozen=True, rename="camel", omit_defaults=True):
+    """An executor lives, and runs what it has reported: the leases of all its attempts are renewed.
+
+    Attributes:
+        executor: its id.
+        time: ms since epoch, by its own clock.
+        running: how many attempts it runs.
+        gone: it has ended: what it had taken and not reported as finished is to be dispatched again.
+    """
+
+    executor: str
+    time: int
+    running: int = 0
+    gone: bool = False
+
+
+class SchedulerAnnounced(
+    msgspec.Struct, tag="SchedulerAnnounced", frozen=True, rename="camel", omit_defaults=True
+):
+    """The heartbeat of a scheduler, by which replicas share the partitions.
+
+    Attributes:
+        replica: its id.
+        owned: the partitions that it owns.
+        leaving: it gives them up.
+    """
+
+    replica: str
+    owned: tuple[int, ...] = ()
+    leaving: bool = False
+
+
+class Committed(msgspec.Struct, tag="Committed", frozen=True, rename="camel"):
+    """How far storage has come with the events of a partition's owner.
+
+    Attributes:
+        partition: whose events.
+        epoch: of the owner.
+        sequence: of the last one that is stored.
+    """
+
+    partition: int
+    epoch: int
+    sequence: int
+
+
+class Probe(msgspec.Struct, tag="Probe", frozen=True, rename="camel"):
+    """Wakes whoever is the active consumer of a partition's mailbox: AMQP does not tell a consumer that it
+    became that."""
+
+    partition: int
+
+
+class WantSnapshot(msgspec.Struct, tag="WantSnapshot", frozen=True, rename="camel"):
+    """Storage has missed a change of this instance: its owner publishes all of it, as one whole change."""
+
+    id: str
 
 
 __all__ = [
+    "Committed",
     "ExecutorAnnounced",
+    "ExecutorBeat",
     "InstanceChanged",
     "InstanceDeleted",
     "LogLine",
     "LogsWritten",
+    "Probe",
     "Progress",
+    "SchedulerAnnounced",
+    "WantSnapshot",
     "WorkflowAnnouncement",
 ]

@@ -201,3 +201,25 @@ class BlobPut(msgspec.Struct, tag="BlobPut", frozen=True, rename="camel"):
     """The value is stored; ``value`` refers to it."""
 
     value: Value
+
+
+class AskWanted(msgspec.Struct, tag="AskWanted", frozen=True, rename="camel"):
+    """An executor asks the owner of an instance which of these orders are still wanted.
+
+    It asks before it runs what may have run before: what came redelivered, or from an older epoch.
+
+    Attributes:
+        id: the instance.
+        epoch: of the orders.
+        orders: of each its path and its command's number.
+    """
+
+    id: str
+    epoch: int
+    orders: tuple[tuple[str, int], ...]
+
+
+class Wanted(msgspec.Struct, tag="Wanted", frozen=True, rename="camel", omit_defaults=True):
+    """The numbers of the commands that are still wanted."""
+
+    commands: tuple[int, ...] = ()

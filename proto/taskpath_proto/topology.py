@@ -12,7 +12,13 @@ EXECUTORS: Final = "executors"
 """The routing key of what all executors hear."""
 
 ANNOUNCEMENTS: Final = "announcements"
-"""The routing key of the heartbeats of executors."""
+"""The routing key of the heartbeats of executors, and of what they serve."""
+
+SCHEDULERS: Final = "schedulers"
+"""The routing key of the heartbeats of schedulers."""
+
+COMMITTED: Final = "committed"
+"""The routing key of how far storage is."""
 
 
 ALL_INSTANCES: Final = "instances"

@@ -58,6 +58,7 @@ class Order(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
         kind: what is to be done.
         condition: whether the task's condition is to be evaluated first (not on a retry).
         previous: what the last execution of the task left: its updaters.
+        suspect: an executor died while it may have run this: it is to run alone, reported as started first.
     """
 
     path: str
@@ -67,6 +68,7 @@ class Order(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     kind: OrderKind = OrderKind.TASK
     condition: bool = False
     previous: Value | None = None
+    suspect: bool = False
 
 
 class RunTasks(msgspec.Struct, tag="RunTasks", frozen=True, rename="camel", omit_defaults=True):
@@ -165,7 +167,13 @@ class CancelAttempts(msgspec.Struct, tag="CancelAttempts", frozen=True, rename="
 class TaskStarted(
     msgspec.Struct, tag="TaskStarted", frozen=True, rename="camel", omit_defaults=True, gc=False
 ):
-    """An attempt runs. Sent only for attempts that take longer than a moment."""
+    """An attempt runs. Sent only for attempts that take longer than a moment, and for suspects.
+
+    Attributes:
+        execution_time: its start, ms since epoch.
+        executor: whose heartbeat keeps it from being dispatched again.
+        alone: nothing else ran on the executor when it started: if the executor dies, it is to blame.
+    """
 
     id: str
     epoch: int
@@ -173,6 +181,33 @@ class TaskStarted(
     path: str
     execution_time: int
     executor: str
+    alone: bool = False
+
+
+class TasksHeld(msgspec.Struct, tag="TasksHeld", frozen=True, rename="camel", omit_defaults=True):
+    """Orders that an executor has taken and not begun. Its heartbeat keeps them from being dispatched again.
+
+    Attributes:
+        orders: of each its path and its command's number.
+    """
+
+    id: str
+    epoch: int
+    executor: str
+    orders: tuple[tuple[str, int], ...]
+
+
+class TasksReturned(msgspec.Struct, tag="TasksReturned", frozen=True, rename="camel", omit_defaults=True):
+    """Orders that an executor took, did not begin, and will not run: they are to be dispatched again.
+
+    Attributes:
+        orders: of each its path and its command's number.
+    """
+
+    id: str
+    epoch: int
+    executor: str
+    orders: tuple[tuple[str, int], ...]
 
 
 class TaskProgressed(
