@@ -20,6 +20,8 @@ from taskpath_proto.commands import (
 )
 from taskpath_proto.errors import ErrorInfo
 from taskpath_proto.queries import (
+    AllCommitted,
+    AskCommitted,
     AskWanted,
     BlobPut,
     ClaimPartition,
@@ -51,6 +53,7 @@ Query: TypeAlias = (
     | ReadValue
     | PutBlob
     | AskWanted
+    | AskCommitted
 )
 Response: TypeAlias = (
     Accepted
@@ -63,6 +66,7 @@ Response: TypeAlias = (
     | ValueRead
     | BlobPut
     | Wanted
+    | AllCommitted
 )
 
 

@@ -211,11 +211,13 @@ class AskWanted(msgspec.Struct, tag="AskWanted", frozen=True, rename="camel"):
     Attributes:
         id: the instance.
         epoch: of the orders.
+        executor: who asks.
         orders: of each its path and its command's number.
     """
 
     id: str
     epoch: int
+    executor: str
     orders: tuple[tuple[str, int], ...]
 
 
@@ -223,3 +225,14 @@ class Wanted(msgspec.Struct, tag="Wanted", frozen=True, rename="camel", omit_def
     """The numbers of the commands that are still wanted."""
 
     commands: tuple[int, ...] = ()
+
+
+class AskCommitted(msgspec.Struct, tag="AskCommitted", frozen=True, rename="camel"):
+    """The owner of a partition asks, through the mailbox of its events, to be told when all before this are
+    stored: so it knows how far ahead of storage it is."""
+
+    partition: int
+
+
+class AllCommitted(msgspec.Struct, tag="AllCommitted", frozen=True, rename="camel"):
+    """Everything that came before the question is stored."""

@@ -137,6 +137,7 @@ class TaskChange(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=Tru
             (``bound`` of the execution, count): enough to count the stale ones without their records.
         reason: why the task is not further, in words (a queue that nobody serves).
         joining: a group only: how the check of what its tasks left in the context stands, if one was needed.
+        losses: how often in a row the task ran alone on an executor that ended meanwhile.
     """
 
     path: str
@@ -163,6 +164,7 @@ class TaskChange(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=Tru
     bounds: tuple[tuple[int, int], ...] | UnsetType = UNSET
     reason: str | None | UnsetType = UNSET
     joining: TaskStatus | None | UnsetType = UNSET
+    losses: int | UnsetType = UNSET
 
 
 class TaskRecord(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
@@ -193,6 +195,7 @@ class TaskRecord(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=Tru
     bounds: tuple[tuple[int, int], ...] = ()
     reason: str | None = None
     joining: TaskStatus | None = None
+    losses: int = 0
 
 
 class RunRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -282,6 +285,7 @@ class InstanceChange(msgspec.Struct, rename="camel", omit_defaults=True, kw_only
     handlers: tuple[HandlerRecord, ...] | UnsetType = UNSET
     commands: tuple[CommandRecord, ...] | UnsetType = UNSET
     deleting: bool | UnsetType = UNSET
+    calls: tuple[int, ...] | UnsetType = UNSET
 
 
 class InstanceRecord(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
@@ -294,6 +298,8 @@ class InstanceRecord(msgspec.Struct, rename="camel", omit_defaults=True, kw_only
         handlers: the calls of handlers that are not over.
         commands: the last commands with idempotency keys, oldest first.
         deleting: nobody is to see it any more; it goes when its handlers are over.
+        calls: the last calls that were carried out, by a number of each, so that one that is delivered again is
+            known.
     """
 
     id: str = ""
@@ -319,3 +325,4 @@ class InstanceRecord(msgspec.Struct, rename="camel", omit_defaults=True, kw_only
     handlers: tuple[HandlerRecord, ...] = ()
     commands: tuple[CommandRecord, ...] = ()
     deleting: bool = False
+    calls: tuple[int, ...] = ()

@@ -140,11 +140,7 @@ PYTHON: Final = (
         "the order written",
     ),
     Row("updaters.values", "results are what JSON.stringify would give"),
-    Row(
-        "updaters.join-error",
-        "if an updater fails at the join, the parent fails, naming the path",
-        "not kept yet: the scheduler does not ask for the check that the executor can make",
-    ),
+    Row("updaters.join-error", "if an updater fails at the join, the parent fails, naming the path"),
 )
 
 COMMANDS: Final = (

@@ -227,3 +227,27 @@ async def test_what_parallel_tasks_leave_is_applied_in_tree_order() -> None:
     group = Task("group", subtasks=[Task(name, push) for name in ("c", "a", "b")])
     ended = await outcome(group, base_context={"list": []})
     assert ended.context == {"list": ["#.group.c", "#.group.a", "#.group.b"]}
+
+
+@pytest.mark.contract("updaters.join-error")
+async def test_updaters_that_do_not_fit_together_fail_the_parent() -> None:
+    def leave(updater: dict[str, Any]) -> Any:
+        return lambda arg, ctx: ctx.update_context(updater)
+
+    ended = await outcome(
+        Task(
+            "group",
+            subtasks=[
+                Task("a", leave({"list": {"$set": "gone"}})),
+                Task("b", leave({"list": {"$push": [1]}})),
+            ],
+        ),
+        Task("after", echo),
+        base_context={"list": []},
+    )
+    statuses = {path: str(status) for path, status in ended.statuses.items()}
+    assert statuses == {"#.group": "failed", "#.group.a": "ok", "#.group.b": "ok", "#.after": "inactive"}
+    error = ended.errors["#.group"]
+    assert error.code == "EXECUTION_FAILED"
+    assert "#.group.b" in str(error)
+    assert ended.status == "failed"

@@ -33,6 +33,7 @@ class Behaviour:
         items: it returns a list, of so many entries at the first attempt, at the second …
         padding: how many characters its results have beyond the needed.
         updates: it leaves updaters in the context.
+        clashes: they do not fit together with those of another task that clashes.
         skips: of sixteen possible contexts, in how many its condition is false.
         raises: in how many its condition raises.
     """
@@ -44,6 +45,7 @@ class Behaviour:
     items: tuple[int, ...] | None = None
     padding: int = 0
     updates: bool = False
+    clashes: bool = False
     skips: int = 0
     raises: int = 0
 
@@ -100,8 +102,10 @@ def result(
     return returned
 
 
-def updaters(does: Behaviour, path: str, returned: JSON) -> list[JSON] | None:
-    """The updaters that a function leaves: never any that can fail."""
+def updaters(does: Behaviour, path: str, returned: JSON, context: dict[str, JSON]) -> list[JSON] | None:
+    """The updaters that a function leaves: they fit what it saw, but two that clash do not fit together."""
+    if does.clashes and isinstance(context.get("slot"), list):
+        return [{"slot": {"$push": [path]}}, {"slot": {"$set": path}}]
     if not does.updates:
         return None
     mark = f"{path} {digest(returned)}"

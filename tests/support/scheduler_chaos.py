@@ -181,6 +181,7 @@ class Chaos:
                 stopped,
                 unstarted,
                 unstarted.cut,
+                [path for path, task in shelf.tasks.items() if task.joining == "cancelled"],
             )
         except Refused as refused:
             meant = (refused.code, refused.path)

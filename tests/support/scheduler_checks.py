@@ -34,6 +34,7 @@ def _fill(thing: Thing, shelf: Shelf, *, with_values: bool) -> None:
         thing.bound, thing.left, thing.attempt = record.bound, record.left, record.attempt
         thing.own_left = record.left if thing.plain else record.own_left
         thing.joined = record.left > 0
+        thing.joining = str(record.joining) if record.joining not in (None, "ok") else None
         if with_values:
             thing.result, thing.updaters = shelf.read(record.body), shelf.read(record.updaters)
         if thing.foreach:
@@ -102,6 +103,7 @@ def check_rest(shelf: Shelf, like: Model) -> None:
     for path, record in shelf.tasks.items():
         assert record.status not in ("queued", "running"), (path, record.status)
         assert record.own not in ("queued", "running"), (path, record.own)
+        assert record.joining not in ("queued", "running"), (path, record.joining)
         assert record.retry is None, (path, record.retry)
     stored = stored_model(shelf, like, with_values=False)
     stale = stored.stale()

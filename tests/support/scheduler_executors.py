@@ -10,7 +10,7 @@ import msgspec
 
 from taskpath import layers
 from taskpath_proto import paths
-from taskpath_proto.errors import ErrorCode, ErrorInfo
+from taskpath_proto.errors import ErrorCode, ErrorInfo, TaskpathError
 from taskpath_proto.plan import TaskSpec
 from taskpath_proto.records import TaskStatus
 from taskpath_proto.values import Inline
@@ -116,6 +116,7 @@ class Executors:
         spec = self._storage.shelves[message.id].spec(order.path)
         does = self.behaviours[message.id].of(order.path)
         hangs = order.kind is OrderKind.TASK and does.hangs and fails(does, order.attempt)
+        hangs = hangs and self._context(job) is not None
         reports: list[Report] = []
         runs = self._judge(job, spec) is True
         chance = self._random.random()
@@ -138,27 +139,40 @@ class Executors:
     def _judge(self, job: Job, spec: TaskSpec) -> bool | None:
         if not job.order.condition:
             return True
-        _, context = self._inputs(job)
+        context = self._context(job)
+        if context is None:
+            return None
         return condition(self.behaviours[job.message.id].of(job.order.path), job.order.path, context)
 
-    def _inputs(self, job: Job) -> tuple[Any, dict[str, Any]]:
+    def _context(self, job: Job) -> dict[str, Any] | None:
+        """What the function sees; None if what some task left cannot be applied."""
+        message = job.message
+        try:
+            return layers.build(message.base_context, message.layers, self._storage.shelves[message.id].read)
+        except TaskpathError:
+            return None
+
+    def _argument(self, job: Job, context: dict[str, Any]) -> Any:
         message, order = job.message, job.order
-        shelf = self._storage.shelves[message.id]
-        context = layers.build(message.base_context, message.layers, shelf.read)
-        argument = shelf.read(order.argument)
+        argument = self._storage.shelves[message.id].read(order.argument)
         self.seen[message.id, order.path] = Seen(argument, context, (message.epoch, order.command))
         if order.kind is OrderKind.TASK and self.alike:
             known = self._given.setdefault((message.id, order.path, order.attempt), (argument, context))
             assert known == (argument, context), (order, "the same attempt was given something else")
-        return argument, context
+        return argument
 
     def _finish(self, job: Job, spec: TaskSpec, *, hangs: bool) -> TaskFinished:
         message, order = job.message, job.order
         does = self.behaviours[message.id].of(order.path)
-        argument, context = self._inputs(job)
         finished = TaskFinished(
             message.id, message.epoch, order.command, order.path, TaskStatus.OK, 1_000, 1, "e1"
         )
+        context = self._context(job)
+        if context is None:
+            return _failed(finished, "UpdaterError", retryable=False)
+        if order.kind is OrderKind.JOIN:
+            return finished
+        argument = self._argument(job, context)
         judged = condition(does, order.path, context) if order.condition else True
         if judged is False:
             self._given.pop((message.id, order.path, order.attempt), None)  # it gives its number back
@@ -175,7 +189,7 @@ class Executors:
         if fails(does, order.attempt) and not hangs:
             return _failed(finished, "ValueError", retryable=does.retryable)
         returned = result(spec, does, order.path, order.attempt, argument, context)
-        left = updaters(does, order.path, returned)
+        left = updaters(does, order.path, returned, context)
         return _replace(
             finished, result=inline(returned), updaters=inline(left) if left is not None else None
         )

@@ -9,6 +9,7 @@ from collections.abc import Container, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from taskpath import updaters
+from taskpath.updaters import UpdaterError
 from taskpath_proto.errors import ErrorCode
 from taskpath_proto.paths import Pattern
 from taskpath_proto.plan import Plan, TaskSpec
@@ -17,7 +18,8 @@ from tests.support.scheduler_behaviour import Behaviours, condition, fails, resu
 from tests.support.scheduler_behaviour import updaters as left_updaters
 
 JSON: TypeAlias = Any
-Context: TypeAlias = dict[str, JSON]
+Context: TypeAlias = dict[str, JSON] | None
+"""None if what some task left could not be applied: whoever needs it fails."""
 
 DONE = ("ok", "skipped")
 ABSENT = object()
@@ -50,6 +52,8 @@ class Thing:
         self.context: Context = {}
         self.items: list[JSON] = []
         self.joined = False
+        self.joining: str | None = None
+        self.torn = False
         self.children: list[Thing] = []
         if not self.plain and not self.foreach:
             self.children = [Thing(sub, f"{path}.{sub.name}", self) for sub in spec.subtasks or ()]
@@ -72,7 +76,7 @@ class Thing:
         if self.own == "skipped":
             return "skipped"
         for status in ("running", "queued", "failed", "cancelled", "inactive"):
-            if status in below or self.own == status:
+            if status in below or status in (self.own, self.joining):
                 return status
         if below == {"skipped"} and self.above is not None and not self.foreach and not self.spec.run:
             return "skipped"
@@ -134,6 +138,8 @@ class Model:
         self._stopped: Mapping[str, int] = {}
         self._unstarted: Container[str] = ()
         self._cut: Container[str] = ()
+        self._unjoined: Container[str] = ()
+        self._torn: set[Thing] = set()
         self._kept: set[Thing] = set()
 
     def execute(
@@ -145,6 +151,7 @@ class Model:
         stopped: Mapping[str, int] | None = None,
         unstarted: Container[str] = (),
         cut: Container[str] = (),
+        unjoined: Container[str] = (),
     ) -> None:
         """Runs a path.
 
@@ -156,6 +163,7 @@ class Model:
             stopped: the tasks that a cancel met, with the number of the attempt that it met.
             unstarted: the tasks that a cancel kept from starting.
             cut: the foreaches that a cancel met when they had more to start.
+            unjoined: the groups of which a cancel met the join.
 
         Raises:
             Refused: the call is not accepted.
@@ -163,8 +171,9 @@ class Model:
         self._pattern, self._mode, self._upstream = Pattern(path), mode, upstream
         self._ran, self._kept = set(), set()
         self._stopped, self._unstarted, self._cut = stopped or {}, unstarted, cut
+        self._unjoined, self._torn = unjoined, set()
         self._check(path, argument)
-        self._group(self.root, self.data, self.base, argument)
+        self._group(self.root, self.data, self.base, argument, self.base)
 
     def stale(self) -> set[str]:
         """The tasks that have ended and are not fresh; a foreach is no task, its items are."""
@@ -238,9 +247,12 @@ class Model:
         self.counter += 1
         return self.counter
 
-    def _group(self, thing: Thing, argument: JSON, context: Context, override: JSON) -> None:
+    def _group(
+        self, thing: Thing, argument: JSON, context: Context, override: JSON, outside: Context
+    ) -> None:
         """Goes through what is below a group whose own function is done."""
         ran = len(self._ran)
+        torn, thing.torn = thing.torn, False
         if thing.foreach:
             for item, value in zip(thing.children, thing.items, strict=True):
                 self._visit(item, value, context, override)
@@ -251,8 +263,21 @@ class Model:
                 self._visit(child, argument, context, override)
         if not thing.children and thing.own is None and thing.path not in self._unstarted:
             thing.joined = True
-        if thing.done and (len(self._ran) > ran or thing in self._ran or thing.left == 0):
+        ran_here = len(self._ran) > ran or thing in self._ran or thing.left == 0 or torn
+        if thing.done and ran_here and self._join(thing, outside):
             thing.left = self._tick()
+
+    def _join(self, thing: Thing, outside: Context) -> bool:
+        """Whether what the tasks of a group left in the context fits together, if they ran side by side."""
+        left = [one for one in thing.all() if one is not thing and one.updaters is not None]
+        if thing.sequential or len(left) < 2:
+            return True
+        self._ran.add(thing)
+        thing.joining = "failed" if self.left(thing, outside) is None else None
+        thing.joining = "cancelled" if thing.path in self._unjoined else thing.joining
+        if thing.joining is not None:
+            self._torn.add(thing)
+        return thing.joining is None
 
     def _sequence(self, thing: Thing, argument: JSON, context: Context, override: JSON) -> None:
         for child in thing.children:
@@ -260,7 +285,7 @@ class Model:
             self._visit(child, argument, context, override)
             if not child.done and any(self._is_picked(one) and not one.is_over() for one in child.all()):
                 return
-            if any(one in self._kept or one.path in self._cut for one in child.all()):
+            if any(one in self._kept | self._torn or one.path in self._cut for one in child.all()):
                 return
             if len(self._ran) > ran and child.status != "skipped":
                 override = ABSENT
@@ -273,6 +298,7 @@ class Model:
     def _visit(self, thing: Thing, argument: JSON, context: Context, override: JSON) -> None:
         if not any(self._is_picked(one) for one in thing.all()) and not self._is_reread(thing):
             return
+        thing.torn, thing.joining = thing.torn or thing.joining is not None, None
         given = argument if override is ABSENT else override
         if thing.own is not None and self._is_wanted(thing):
             self._run_own(thing, given, context)
@@ -287,10 +313,11 @@ class Model:
             return
         if thing.plain:
             return
+        outside = context
         if thing.spec.run and not thing.foreach:
             argument = thing.result if thing.own == "ok" else None
             context = self.inner_context(thing, context)
-        self._group(thing, argument, context, override)
+        self._group(thing, argument, context, override, outside)
 
     def _is_picked(self, thing: Thing) -> bool:
         """Whether the call is about it, if only in case that it is stale or was held up."""
@@ -348,10 +375,13 @@ class Model:
         spec, does = thing.spec, self.does.of(thing.path)
         stopped_at = self._stopped.get(thing.path)
         is_task = spec.run and not thing.foreach
-        evaluated = condition(does, thing.path, context) if spec.condition and not thing.item else True
         if stopped_at is not None:
             thing.own, thing.attempt = "cancelled", stopped_at
             return
+        if context is None:
+            thing.own, thing.result, thing.attempt = "failed", None, thing.attempt + is_task
+            return
+        evaluated = condition(does, thing.path, context) if spec.condition and not thing.item else True
         if evaluated is False:
             thing.own, thing.result, thing.updaters = "skipped", None, None
             thing.own_left = self._tick() if thing.plain else thing.own_left
@@ -372,7 +402,7 @@ class Model:
             if evaluated and not fails(does, thing.attempt):
                 thing.own = "ok"
                 thing.result = result(spec, does, thing.path, thing.attempt, argument, context)
-                thing.updaters = left_updaters(does, thing.path, thing.result)
+                thing.updaters = left_updaters(does, thing.path, thing.result, context)
                 thing.own_left = self._tick()
                 return
             if not evaluated:
@@ -398,6 +428,8 @@ class Model:
     # What tasks leave in the context.
 
     def _own_left(self, thing: Thing, context: Context) -> Context:
+        if context is None:
+            return None
         context = dict(context)
         if thing.spec.context_var is not None:
             context[thing.spec.context_var] = thing.result
@@ -410,7 +442,9 @@ class Model:
         if thing.own != "ok" or not thing.spec.run:
             return context
         context = self._own_left(thing, context)
-        return context if thing.spec.dest is None else {**context, thing.spec.dest: thing.result}
+        if thing.spec.dest is None or context is None:
+            return context
+        return {**context, thing.spec.dest: thing.result}
 
     def left(self, thing: Thing, context: Context) -> Context:
         """The context after a task, given the one before it."""
@@ -423,7 +457,7 @@ class Model:
             context = self._own_left(thing, context)
         for child in thing.children:
             context = self.left(child, context)
-        if thing.foreach and thing.spec.context_var is not None:
+        if thing.foreach and thing.spec.context_var is not None and context is not None:
             context = {**context, thing.spec.context_var: thing.joined_result()}
         return context
 
@@ -457,7 +491,10 @@ def _could_be(thing: Thing, steps: tuple[str, ...]) -> bool:
 
 def _updated(context: Context, changes: list[JSON] | None) -> Context:
     for change in changes or ():
-        changed = updaters.apply(context, change)
+        try:
+            changed = updaters.apply(context, change)
+        except UpdaterError:
+            return None
         assert isinstance(changed, dict)
         context = changed
     return context

@@ -236,7 +236,20 @@ class Play:
     def _finished(self, message: RunTasks, order: Order) -> TaskFinished:
         path, shelf = order.path, self.shelf
         spec = shelf.spec(path)
-        context = layers.build(message.base_context, message.layers, shelf.read)
+        try:
+            context = layers.build(message.base_context, message.layers, shelf.read)
+        except TaskpathError as error:
+            return TaskFinished(
+                "i",
+                message.epoch,
+                order.command,
+                path,
+                TaskStatus.FAILED,
+                self.now,
+                1,
+                "e",
+                error=error.info,
+            )
         argument = shelf.read(order.argument)
 
         def report(status: TaskStatus, **fields: Any) -> TaskFinished:
@@ -250,7 +263,7 @@ class Play:
             self.ran.append(f"{path}?")
             if not self.when[plain(path)](context):
                 return report(TaskStatus.SKIPPED)
-        if order.kind is OrderKind.CONDITION:
+        if order.kind in (OrderKind.CONDITION, OrderKind.JOIN):
             return report(TaskStatus.OK)
         self._seen[path] = (argument, context)
         if order.kind is OrderKind.FOREACH:

@@ -17,7 +17,7 @@ class Workflow:
     plan: Plan
     does: Behaviours
     data: Any = "data"
-    base: dict[str, Any] = field(default_factory=lambda: {"trail": [], "numbers": [1, 2, 3]})
+    base: dict[str, Any] = field(default_factory=lambda: {"trail": [], "numbers": [1, 2, 3], "slot": []})
 
 
 class Grower:
@@ -105,6 +105,7 @@ class Grower:
         if has_run and self._chance(0.2):
             does.padding = self._random.choice([50, 400])
         does.updates = has_run and self._chance(0.25)
+        does.clashes = has_run and self._chance(self._trouble / 2)
         return does
 
 

@@ -9,6 +9,7 @@ from taskpath_proto.plan import RetrySpec
 from taskpath_proto.records import AttemptStatus, Progress, RetryState, TaskStatus
 from taskpath_proto.values import NULL, Value
 from taskpath_proto.work import OrderKind, TaskFinished, TaskProgressed, TaskStarted
+from taskpath_services.scheduler import joining
 from taskpath_services.scheduler.effects import Timer, TimerKind
 from taskpath_services.scheduler.frames import Stage, Work
 from taskpath_services.scheduler.instance import Instance
@@ -42,6 +43,9 @@ def started(instance: Instance, report: TaskStarted) -> None:
         return
     node = work.node
     work.stage = Stage.STARTED
+    if work.kind is OrderKind.JOIN:
+        joining.begin(instance, node, RUNNING)
+        return
     mark(instance, node, RUNNING)
     node.execution_time, node.executor = report.execution_time, report.executor
     change = instance.change(node)
@@ -67,6 +71,10 @@ def finished(instance: Instance, report: TaskFinished) -> None:
         return
     node = work.node
     instance.windows.of(queue_of(instance, node)).out -= 1
+    if work.kind is OrderKind.JOIN:
+        joining.judged(instance, work, report)
+        settled(instance, work)
+        return
     change = instance.change(node)
     node.execution_time, node.duration = report.execution_time, report.duration
     change.execution_time, change.duration = report.execution_time, report.duration
@@ -215,6 +223,10 @@ def stop(instance: Instance, work: Work) -> None:
             instance.effects.cancelled.append(work.command[1])
     work.stage = Stage.RETRYING
     work.command = None
+    if work.kind is OrderKind.JOIN:
+        joining.give_up(instance, work)
+        settled(instance, work)
+        return
     if own_status(node) == RUNNING and node.execution_time is not None:
         node.duration = max(0, instance.now - node.execution_time)
         instance.change(node).duration = node.duration

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskpath_services.scheduler import joining
 from taskpath_services.scheduler.frames import Frame, Phase
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.node import Node
@@ -26,19 +27,24 @@ def end(instance: Instance, frame: Frame) -> None:
     """A group has been worked through, or cannot go on."""
     if frame.phase is Phase.ENDED:
         return
-    frame.phase = Phase.ENDED
+    checked = frame.phase is Phase.JOINING
     node = frame.node
     inside = node.inside
     inside.frames.remove(frame)
     if not inside.children and inside.own is None and not frame.cancelled:
         inside.joined = True
     instance.refresh(node)
-    inside.unjoined = inside.unjoined or frame.ran
-    if (inside.unjoined or node.left == 0) and is_done(node.status):
+    inside.unjoined = inside.unjoined or (frame.ran and not checked)
+    if (inside.unjoined or checked or node.left == 0) and is_done(node.status):
+        if joining.may_conflict(node) and (inside.unjoined or not checked):
+            frame.phase = Phase.JOINING
+            joining.check(instance, frame)
+            return
         inside.unjoined, frame.ran = False, True
         node.left = instance.next()
         instance.change(node).left = node.left
         disturb(instance, frame.run, node, node.left)
+    frame.phase = Phase.ENDED
     above = frame.parent
     if above is None:
         instance.runs.pop(frame.run.number, None)

@@ -13,6 +13,7 @@ from taskpath_proto.paths import is_under
 from taskpath_proto.records import Upstream
 from taskpath_proto.values import NULL, Value
 from taskpath_proto.work import OrderKind
+from taskpath_services.scheduler import joining
 from taskpath_services.scheduler.ending import end, touch
 from taskpath_services.scheduler.frames import Frame, Phase, Work
 from taskpath_services.scheduler.instance import Instance
@@ -94,6 +95,7 @@ def _enter_group(instance: Instance, above: Frame, node: Node, pick: Pick, argum
         run, node, above, pick, argument, above.layers, above.threshold, above.override, held=above.held
     )
     above.active[node] = frame
+    joining.forget(instance, node)
     node.inside.frames.append(frame)
     own = node.inside.own
     if own is None:

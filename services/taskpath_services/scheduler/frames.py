@@ -47,6 +47,7 @@ class Phase(Enum):
 
     OWN = "own"
     CHILDREN = "children"
+    JOINING = "joining"
     ENDED = "ended"
 
 
@@ -146,7 +147,7 @@ class Stage(Enum):
 
 
 class Work:
-    """One order: a task's function, a foreach's list, or a condition.
+    """One order: a task's function, a foreach's list, a condition, or the check of a join.
 
     Attributes:
         node: the task.

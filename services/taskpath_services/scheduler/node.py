@@ -53,6 +53,7 @@ class Group:
         own: the status of its own function (of a foreach: of reading its list); None if it has none.
         own_left: the counter when its own function's result last changed.
         joined: whether it has been through to its end, if it has no children.
+        joining: how the check of what its tasks left in the context stands; None if there is none.
         items: the list that a foreach read.
         bounds: how many finished tasks below a foreach were bound since which of its executions.
         unjoined: whether anything at or below it has run since it was joined last, by whichever execute.
@@ -68,6 +69,7 @@ class Group:
         "frames",
         "items",
         "joined",
+        "joining",
         "own",
         "own_left",
         "rollup",
@@ -83,6 +85,7 @@ class Group:
         self.own = own
         self.own_left = 0
         self.joined = False
+        self.joining: int | None = None
         self.items: Value | None = None
         self.bounds: dict[int, int] = {}
         self.unjoined = False
@@ -311,7 +314,7 @@ def derived(node: Node) -> int:
     if own == SKIPPED:
         return SKIPPED
     for status in (RUNNING, QUEUED, FAILED, CANCELLED):
-        if counts[status] or own == status:
+        if counts[status] or status in (own, inside.joining):
             return status
     if inside.frames:
         return QUEUED

@@ -11,7 +11,7 @@ from taskpath_services.scheduler.effects import PendingOrder, Timer, TimerKind
 from taskpath_services.scheduler.frames import Stage, Work
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.node import Node
-from taskpath_services.scheduler.statuses import CANCELLED, FAILED, OK, QUEUED
+from taskpath_services.scheduler.statuses import CANCELLED, FAILED, INACTIVE, OK, QUEUED
 
 MOST_ATTEMPTS: Final = 20
 """How many earlier attempts a record keeps."""
@@ -24,6 +24,13 @@ def own_status(node: Node) -> int:
     if node.group is None:
         return node.status
     return node.inside.own or 0
+
+
+def status_of(work: Work) -> int:
+    """How far the task is with what the work is about."""
+    if work.kind is OrderKind.JOIN:
+        return work.node.inside.joining or INACTIVE
+    return own_status(work.node)
 
 
 def mark(instance: Instance, node: Node, status: int) -> None:
@@ -100,11 +107,11 @@ def send(instance: Instance, work: Work) -> None:
     command = (instance.epoch, instance.next())
     work.command = command
     work.stage = Stage.SENT
-    node.command = command
-    change = instance.change(node)
-    change.command = command
     attempt = 0
+    if work.kind is not OrderKind.JOIN:
+        node.command = instance.change(node).command = command
     if work.kind is OrderKind.TASK:
+        change = instance.change(node)
         work.tries += 1
         attempt = node.attempt
         argument = recorded(work.argument)
@@ -115,11 +122,12 @@ def send(instance: Instance, work: Work) -> None:
             change.error = None
             change.retry = notes.retry = RetryState(try_=notes.retry.try_, attempts=notes.retry.attempts)
     instance.windows.of(queue).out += 1
+    previous = node.updaters if work.kind is OrderKind.TASK else None
     instance.effects.orders.append(
         PendingOrder(
             queue,
             work.layers,
-            Order(node.path, command[1], attempt, work.argument, work.kind, work.condition, node.updaters),
+            Order(node.path, command[1], attempt, work.argument, work.kind, work.condition, previous),
         )
     )
 

@@ -9,7 +9,7 @@ from taskpath_services.scheduler.execute import taken_up
 from taskpath_services.scheduler.instance import Identity, Instance
 from taskpath_services.scheduler.node import Kind, Node, Tree, leave_updaters
 from taskpath_services.scheduler.selection import Pick
-from taskpath_services.scheduler.statuses import CODES, NAMES
+from taskpath_services.scheduler.statuses import CODES, NAMES, is_active
 from taskpath_services.scheduler.walk import begin, drain
 
 
@@ -95,8 +95,10 @@ def restore_tasks(instance: Instance, tasks: list[TaskRecord]) -> list[tuple[Nod
             node.inside.bounds = dict(task.bounds)
         inside = node.inside
         inside.joined = not inside.children and task.left > 0
-        inside.unjoined = inside.own_left > node.left or any(
-            child is not None and child.left > node.left for child in inside.children
+        inside.unjoined = (
+            (inside.joining is not None and is_active(inside.joining))
+            or inside.own_left > node.left
+            or any(child is not None and child.left > node.left for child in inside.children)
         )
         instance.refresh(node)
     return [(node, task.status) for node, task in groups]
@@ -143,6 +145,7 @@ def _record(node: Node) -> TaskRecord:
         record.own = NAMES[inside.own] if inside.own is not None else None
         record.own_left = inside.own_left
         record.items = inside.items
+        record.joining = NAMES[inside.joining] if inside.joining is not None else None
         record.count = len(inside.children) if node.kind is Kind.FOREACH and inside.own_left else None
         record.bounds = tuple(sorted(inside.bounds.items()))
     return record
@@ -152,6 +155,8 @@ def _restore_group(instance: Instance, node: Node, task: TaskRecord) -> None:
     inside = node.inside
     inside.own_left = task.own_left
     inside.items = task.items
+    if task.joining is not None:
+        inside.joining = CODES[task.joining]
     if task.count is not None:
         instance.tree.resize(node, task.count)
     if task.own is not None:

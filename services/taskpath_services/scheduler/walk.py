@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 
+from taskpath_proto.work import OrderKind
 from taskpath_services.scheduler.ending import end, touch
 from taskpath_services.scheduler.entering import accept, enter, open_up, own_ended, passes
 from taskpath_services.scheduler.frames import Frame, Phase, Run, Stage, Work
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.node import Kind
-from taskpath_services.scheduler.orders import own_status, queue_of, send
+from taskpath_services.scheduler.orders import queue_of, send, status_of
 from taskpath_services.scheduler.results import item_of
 from taskpath_services.scheduler.selection import is_sequence, last_picked
 from taskpath_services.scheduler.statuses import is_done
@@ -36,8 +37,10 @@ def settled(instance: Instance, work: Work) -> None:
     node, frame = work.node, work.frame
     node.work = None
     frame.active.pop(node, None)
-    frame.broken = frame.broken or not is_done(own_status(node))
-    if frame.node is node:
+    frame.broken = frame.broken or not is_done(status_of(work))
+    if work.kind is OrderKind.JOIN:
+        end(instance, frame)
+    elif frame.node is node:
         own_ended(instance, frame)
     else:
         instance.agenda.append(frame)
@@ -88,7 +91,11 @@ def _may_begin(frame: Frame) -> bool:
         return False
     most = min(frame.node.spec.max_parallel or WINDOW, WINDOW)
     frames = frame.node.inside.frames
-    under_way = len(frame.active) if len(frames) == 1 else sum(len(other.active) for other in frames)
+    under_way = (
+        len(frame.active)
+        if len(frames) == 1
+        else sum(len(other.active) for other in frames if other.phase is Phase.CHILDREN)
+    )
     return under_way < most
 
 

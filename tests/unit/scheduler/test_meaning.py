@@ -148,6 +148,53 @@ def test_what_parallel_subtasks_leave_is_applied_in_tree_order_whenever_they_end
     assert play.context("#.end") == {"trail": ["x1", "y1"], "v": "y1"}
 
 
+def test_updaters_that_do_not_fit_together_fail_the_parent_until_they_do() -> None:
+    clash = {"b": True}
+    play = Play(
+        group("g", T("x"), T("y"), T("z")),
+        T("end"),
+        updates={
+            "#.g.x": lambda result: [{"list": {"$set": "gone"}}],
+            "#.g.y": lambda result: [{"list": {"$push" if clash["b"] else "$set": [1]}}],
+        },
+        base={"list": []},
+    )
+    play.execute()
+    assert play.statuses("#.g", "#.g.x", "#.g.y", "#.g.z", "#.end") == "failed ok ok ok inactive"
+    error = play.task("#.g").error
+    assert error is not None
+    assert (str(error.code), error.path) == ("EXECUTION_FAILED", "#.g.y")
+    assert play.refused("#.end") == ("CANNOT_START_TASK", "#.g")
+    play.execute(mode="failed")
+    assert (play.ran, play.statuses("#.g", "#.end")) == ([], "failed inactive")
+    clash["b"] = False
+    play.execute("#.g.y")
+    assert (play.ran, play.statuses("#.g", "#.end")) == (["#.g.y"], "ok inactive")
+    assert play.task("#.g").error is None
+    play.execute(mode="stale")
+    assert (play.ran, play.context("#.end")) == (["#.end"], {"list": [1]})
+
+
+def test_a_check_of_a_join_is_cancelled_and_made_again() -> None:
+    play = Play(
+        group("g", T("x"), T("y")),
+        T("end"),
+        updates={"#.g.x": _trail, "#.g.y": _trail},
+        base={"trail": []},
+    )
+    play.held.add("#.g")
+    play.execute()
+    assert play.statuses("#.g", "#.g.x", "#.end") == "queued ok inactive"
+    play.crash()
+    assert play.statuses("#.g", "#.g.x", "#.end") == "queued ok inactive"
+    play.cancel("#.g")
+    assert play.statuses("#.g", "#.g.x", "#.end") == "cancelled ok inactive"
+    play.held.clear()
+    play.execute(mode="stale")
+    assert (play.ran, play.status) == (["#.end"], "done")
+    assert play.context("#.end") == {"trail": ["x1", "y1"]}
+
+
 def _trail(result: Any) -> list[Any]:
     return [{"trail": {"$push": [result]}}]
 
