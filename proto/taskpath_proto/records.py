@@ -298,8 +298,7 @@ class InstanceRecord(msgspec.Struct, rename="camel", omit_defaults=True, kw_only
         handlers: the calls of handlers that are not over.
         commands: the last commands with idempotency keys, oldest first.
         deleting: nobody is to see it any more; it goes when its handlers are over.
-        calls: the last calls that were carried out, by a number of each, so that one that is delivered again is
-            known.
+        calls: the last calls that were carried out, by a number of each, so that a repeat is known.
     """
 
     id: str = ""
