@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup check test demo bench format clean
+.PHONY: help setup check test demo cluster bench format clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: preflight-test setup check ## check, then every test; ARGS='-k name' goes 
 demo: .venv/.ready ## start the demo and its web page; DEMO_EXIT=1 ends it when its workflow has ended
 	@$(BIN)/python examples/demo.py
 
+cluster: preflight-cluster setup ## start RabbitMQ, Redis, MariaDB and two of each service here; ARGS=--help says more
+	@$(BIN)/python -m tools.cluster $(ARGS)
+
 bench: setup ## measure; ARGS names the benchmark, as in ARGS="embedded --uvloop"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
@@ -33,12 +36,12 @@ format: setup ## put imports and layout in order
 	@$(BIN)/ruff format --quiet
 
 clean: ## remove .venv, caches and what was built
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist clients/react/dist examples/react-app/dist
 	@find . -name node_modules -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: preflight-test
-preflight-test:
-	@PYTHON='$(PYTHON)' sh tools/preflight.sh test
+.PHONY: preflight-test preflight-cluster
+preflight-test preflight-cluster: preflight-%:
+	@PYTHON='$(PYTHON)' sh tools/preflight.sh $*
 
 # Two stamps of one environment: what runs Taskpath, and what develops it as well.
 .venv/.ready: pyproject.toml constraints.txt

@@ -9,7 +9,7 @@ from pathlib import Path
 names = sorted(
     path.stem
     for path in Path(__file__).parent.glob("*.py")
-    if path.stem not in ("__init__", "__main__", "measure")
+    if path.stem != "__main__" and '\nif __name__ == "__main__":' in path.read_text()
 )
 
 if len(sys.argv) < 2 or sys.argv[1] not in names:

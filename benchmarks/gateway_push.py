@@ -110,7 +110,7 @@ async def run(tasks: int, items: int, watchers: int, rate: int = 0) -> tuple[flo
         events = _events(tasks, items)
         began, worked = time.perf_counter(), time.process_time()
         for number, event in enumerate(events):
-            bus.publish(event, topology.instance_key("i"), topology.ALL_INSTANCES)
+            bus.publish(event, topology.instance_key("i"))
             if rate:
                 await asyncio.sleep(max(0.0, began + number * PER_EVENT / rate - time.perf_counter()))
             elif number % 5 == 4:
@@ -176,7 +176,7 @@ async def memory(items: int) -> float:
             await socket.receive()
         tracemalloc.start()
         for event in _events(items, items):
-            bus.publish(event, topology.instance_key("i"), topology.ALL_INSTANCES)
+            bus.publish(event, topology.instance_key("i"))
             await asyncio.sleep(0)
         async for message in socket:
             if '"status":"done"' in message.data:

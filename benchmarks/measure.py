@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 def median(values: Sequence[float]) -> float:
@@ -29,3 +35,19 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> N
     print(f"\n{title}")
     for row in (header, ["-" * width for width in widths], *rows):
         print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
+
+
+def resident(pid: int) -> int:
+    """The resident memory of a process, in bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def cpu(pid: int) -> float:
+    """The CPU that a process has used, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def load() -> str:
+    """How many processes wanted a core in the last minute; above the number of cores, figures are too low."""
+    return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"

@@ -19,8 +19,15 @@ from taskpath_proto.errors import TaskpathError
 from taskpath_proto.records import InstanceStatus
 from taskpath_services.cli.live.follow import Viewer
 from taskpath_services.cli.run import say_end
+from taskpath_services.cli.serving import (
+    configure_logs,
+    import_app,
+    on_signals,
+    run_loop,
+    start_failure,
+    stopped,
+)
 from taskpath_services.cli.session import NOT_CARRIED_OUT, complain, console, exit_code, form
-from taskpath_services.cli.up import configure_logs, import_app, on_signals, run_loop, start_failure, stopped
 from taskpath_services.embedded import Embedded
 
 APP = Path(__file__).parent / "codebase" / "app.py"

@@ -8,6 +8,8 @@ from hypothesis import settings
 
 pytest.register_assert_rewrite("tests.support")
 
+pytest_plugins = ["tests.support.servers.fixtures"]
+
 # The settings of whoever runs the tests are not those of the tests.
 for name in [name for name in os.environ if name.startswith("TASKPATH_")]:
     if name != "TASKPATH_TEST_SYSTEM":

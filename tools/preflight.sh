@@ -2,11 +2,12 @@
 # Says in one sentence what is missing on this machine, before anything else fails for the want of it.
 #
 #   tools/preflight.sh setup     Python 3.11 or newer that can make virtual environments
-#   tools/preflight.sh test      Node.js 20 or newer as well, and a Chromium, installed where that can be done
+#   tools/preflight.sh test      Node.js 20 or newer as well, and Chromium, RabbitMQ, Redis and MariaDB, which it
+#                                installs where it can
+#   tools/preflight.sh cluster   Python, RabbitMQ, Redis and MariaDB
 set -eu
 
 python=${PYTHON:-python3}
-chromium=/usr/bin/chromium
 
 missing() {
     echo "taskpath: $1" >&2
@@ -29,12 +30,24 @@ check_node() {
     major=${major%%.*}
     [ "$major" -ge 20 ] ||
         missing "the tests need Node.js 20 or newer, and this one is $version: install a newer one from Node.js's own packages"
+    command -v npm >/dev/null 2>&1 || missing "the tests of the React package need npm: apt-get install npm"
 }
 
-# The browser tests drive Debian's Chromium; they never download a browser.
-check_chromium() {
-    [ ! -x "$chromium" ] || return 0
-    needed="the browser tests need Chromium at $chromium: apt-get install chromium"
+# The tests run on the real servers, each test session on instances of its own, and in Debian's Chromium; they
+# never download a browser. A package is missing when its program is.
+#
+#   check_packages PURPOSE [chromium]
+check_packages() {
+    packages=
+    want() { [ -x "$2" ] || packages="$packages $1"; }
+    [ -z "${2:-}" ] || want chromium /usr/bin/chromium
+    want rabbitmq-server /usr/lib/rabbitmq/bin/rabbitmq-server
+    want redis-server /usr/bin/redis-server
+    want mariadb-server /usr/sbin/mariadbd
+    want mariadb-client /usr/bin/mariadb
+    [ -n "$packages" ] || return 0
+    packages=${packages# }
+    needed="$1 needs what is not installed: apt-get install $packages"
     command -v apt-get >/dev/null 2>&1 || missing "$needed"
     if [ "$(id -u)" -eq 0 ]; then
         as_root=env
@@ -43,13 +56,25 @@ check_chromium() {
     else
         missing "$needed"
     fi
-    echo "taskpath: installing Debian's chromium for the browser tests" >&2
+    echo "taskpath: $1 needs Debian's $packages, which are being installed" >&2
     log=$(mktemp)
     trap 'rm -f "$log"' EXIT
-    {
-        $as_root apt-get -q update || true # old lists are often good enough
-        $as_root DEBIAN_FRONTEND=noninteractive apt-get -qy --no-install-recommends install chromium
-    } >"$log" 2>&1 </dev/null && [ -x "$chromium" ] || {
+    $as_root DEBIAN_FRONTEND=noninteractive sh -eu -s "$packages" >"$log" 2>&1 <<'INSTALL' || {
+# The tests start servers of their own: what is installed here is neither started now nor at the next boot.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
+apt-get -q update </dev/null || true # old lists are often good enough
+apt-get -qy --no-install-recommends install $1 </dev/null
+for service in rabbitmq-server redis-server mariadb; do
+    case " $1 " in
+    *" $service"*) ! command -v systemctl >/dev/null || systemctl disable "$service" </dev/null || true ;;
+    esac
+done
+INSTALL
         tail -n 20 "$log" >&2
         missing "$needed"
     }
@@ -62,10 +87,14 @@ setup)
 test)
     check_python
     check_node
-    check_chromium
+    check_packages "make test" chromium
+    ;;
+cluster)
+    check_python
+    check_packages "make cluster"
     ;;
 *)
-    echo "usage: tools/preflight.sh setup|test" >&2
+    echo "usage: tools/preflight.sh setup|test|cluster" >&2
     exit 2
     ;;
 esac

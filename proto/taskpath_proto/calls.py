@@ -22,6 +22,8 @@ from taskpath_proto.errors import ErrorInfo
 from taskpath_proto.queries import (
     AllCommitted,
     AskCommitted,
+    AskPartitions,
+    AskPlace,
     AskWanted,
     BlobPut,
     ClaimPartition,
@@ -32,6 +34,8 @@ from taskpath_proto.queries import (
     LoadInstance,
     LogsView,
     PartitionClaimed,
+    Partitions,
+    Place,
     PutBlob,
     ReadInstance,
     ReadLogs,
@@ -52,8 +56,10 @@ Query: TypeAlias = (
     | ListInstances
     | ReadValue
     | PutBlob
+    | AskPlace
     | AskWanted
     | AskCommitted
+    | AskPartitions
 )
 Response: TypeAlias = (
     Accepted
@@ -65,8 +71,10 @@ Response: TypeAlias = (
     | InstancesPage
     | ValueRead
     | BlobPut
+    | Place
     | Wanted
     | AllCommitted
+    | Partitions
 )
 
 

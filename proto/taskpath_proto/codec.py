@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
 
 from taskpath_proto.calls import Answer, Call
 from taskpath_proto.events import (
-    Committed,
+    AnnounceYourself,
     ExecutorAnnounced,
     ExecutorBeat,
+    IndexChanged,
     InstanceChanged,
     InstanceDeleted,
     LogsWritten,
@@ -30,6 +32,7 @@ from taskpath_proto.work import (
     TasksHeld,
     TasksReturned,
     TaskStarted,
+    WhatIsHeld,
 )
 
 Message: TypeAlias = (
@@ -41,6 +44,7 @@ Message: TypeAlias = (
     | RunHandler
     | HandlerFinished
     | CancelAttempts
+    | WhatIsHeld
     | TasksHeld
     | TasksReturned
     | TaskStarted
@@ -52,25 +56,60 @@ Message: TypeAlias = (
     | ExecutorAnnounced
     | ExecutorBeat
     | SchedulerAnnounced
-    | Committed
+    | AnnounceYourself
     | Probe
+    | IndexChanged
     | WantSnapshot
 )
 """Everything that services say to each other."""
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[list[Message]] = msgspec.msgpack.Decoder(list[Message])
+_parcel: msgspec.msgpack.Decoder[list[Message]] = msgspec.msgpack.Decoder(list[Message])
+_parts: msgspec.msgpack.Decoder[list[msgspec.Raw]] = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_message: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+
+MAX_IN_PARCEL = 65_535
+"""So many messages fit into one parcel."""
 
 
-def encode_parcel(messages: list[Message]) -> bytes:
-    """The bytes of one parcel: a list of messages for one mailbox."""
-    return _encoder.encode(messages)
+def encode_message(message: Message) -> bytes:
+    """The bytes of one message, as a part of a parcel."""
+    return _encoder.encode(message)
 
 
-def decode_parcel(data: bytes) -> list[Message]:
-    """The messages of a parcel.
+def join_parcel(messages: Sequence[bytes]) -> bytes:
+    """The bytes of one parcel: a list of messages for one mailbox, each of them encoded already."""
+    count = len(messages)
+    if count < 16:
+        head = bytes((0x90 | count,))
+    elif count <= MAX_IN_PARCEL:
+        head = b"\xdc" + count.to_bytes(2, "big")
+    else:
+        raise ValueError(f"{count} messages are too many for a parcel of at most {MAX_IN_PARCEL}")
+    return head + b"".join(messages)
 
-    Raises:
-        msgspec.ValidationError: the bytes are no parcel of this version.
+
+def decode_parcel(data: bytes) -> tuple[list[Message], list[str]]:
+    """The messages of a parcel, and what is wrong with those that are no messages of this version.
+
+    One that cannot be read takes none of its neighbours along.
     """
-    return _decoder.decode(data)
+    try:
+        return _parcel.decode(data), []
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _decode_one_by_one(data)
+
+
+def _decode_one_by_one(data: bytes) -> tuple[list[Message], list[str]]:
+    messages: list[Message] = []
+    wrong: list[str] = []
+    try:
+        parts = _parts.decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return [], [str(error)]
+    for part in parts:
+        try:
+            messages.append(_message.decode(part))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            wrong.append(str(error))
+    return messages, wrong

@@ -22,7 +22,6 @@ class InstanceChanged(msgspec.Struct, tag="InstanceChanged", rename="camel", omi
         epoch: of the owner that decided it; an older one than storage knows is refused.
         revision: of the instance, after the change.
         base_revision: of the instance, before it.
-        sequence: counts the events of a partition's owner, from 1 in each epoch; 0 if it does not count.
         whole: this is all there is of the instance, whatever was stored before; it ends a gap.
         tasks: what changed of its tasks.
         removed: items that a shorter list no longer has; each takes what is below it along.
@@ -37,7 +36,6 @@ class InstanceChanged(msgspec.Struct, tag="InstanceChanged", rename="camel", omi
     tasks: list[TaskChange] = []
     removed: list[str] = []
     instance: InstanceChange | None = None
-    sequence: int = 0
     whole: bool = False
 
 
@@ -51,7 +49,6 @@ class InstanceDeleted(msgspec.Struct, tag="InstanceDeleted", rename="camel", omi
         revision: of the instance, with this.
         realm: of the instance.
         status: of an ephemeral instance that has ended: how. For ten minutes a tombstone tells it.
-        sequence: as in :class:`InstanceChanged`.
     """
 
     id: str
@@ -60,7 +57,6 @@ class InstanceDeleted(msgspec.Struct, tag="InstanceDeleted", rename="camel", omi
     revision: int
     realm: str = "default"
     status: InstanceStatus | None = None
-    sequence: int = 0
 
 
 class LogLine(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -155,18 +151,8 @@ class SchedulerAnnounced(
     leaving: bool = False
 
 
-class Committed(msgspec.Struct, tag="Committed", frozen=True, rename="camel"):
-    """How far storage has come with the events of a partition's owner.
-
-    Attributes:
-        partition: whose events.
-        epoch: of the owner.
-        sequence: of the last one that is stored.
-    """
-
-    partition: int
-    epoch: int
-    sequence: int
+class AnnounceYourself(msgspec.Struct, tag="AnnounceYourself", frozen=True, rename="camel"):
+    """Somebody has come who has not heard of any executor yet: each announces itself at once."""
 
 
 class Probe(msgspec.Struct, tag="Probe", frozen=True, rename="camel"):
@@ -176,6 +162,14 @@ class Probe(msgspec.Struct, tag="Probe", frozen=True, rename="camel"):
     partition: int
 
 
+class IndexChanged(msgspec.Struct, tag="IndexChanged", frozen=True, rename="camel"):
+    """The index has changed: a list that is read from now on may differ from one that was read before.
+
+    Storage says so when that is so, a few times a second however much happens. The events of instances do not
+    tell it: whoever reads a list when one of them comes may read what was there before it.
+    """
+
+
 class WantSnapshot(msgspec.Struct, tag="WantSnapshot", frozen=True, rename="camel"):
     """Storage has missed a change of this instance: its owner publishes all of it, as one whole change."""
 
@@ -183,9 +177,10 @@ class WantSnapshot(msgspec.Struct, tag="WantSnapshot", frozen=True, rename="came
 
 
 __all__ = [
-    "Committed",
+    "AnnounceYourself",
     "ExecutorAnnounced",
     "ExecutorBeat",
+    "IndexChanged",
     "InstanceChanged",
     "InstanceDeleted",
     "LogLine",

@@ -511,6 +511,8 @@ class ExecutorView(msgspec.Struct, frozen=True, rename="camel"):
     Attributes:
         status: ``serving``, ``leaving`` (it takes no more work) or ``away`` (not heard of for a while).
         running: how many attempts it runs.
+        concurrency: how many coroutines it runs at once.
+        started_at: when it started, ms since epoch, by its own clock.
         last_heartbeat: when it was last heard of, ms since epoch.
     """
 
@@ -519,6 +521,8 @@ class ExecutorView(msgspec.Struct, frozen=True, rename="camel"):
     queues: list[str]
     workflows: list[str]
     running: int
+    concurrency: int
+    started_at: int
     last_heartbeat: int
 
 

@@ -197,6 +197,17 @@ class PutBlob(msgspec.Struct, tag="PutBlob", frozen=True, rename="camel"):
     json: str
 
 
+class AskPlace(msgspec.Struct, tag="AskPlace", frozen=True, rename="camel"):
+    """Whoever has a question that is too large for the queue that replicas share asks where else it may send
+    it. Answered with :class:`Place`."""
+
+
+class Place(msgspec.Struct, tag="Place", frozen=True, rename="camel"):
+    """A volatile queue that the replica reads which answers."""
+
+    queue: str
+
+
 class BlobPut(msgspec.Struct, tag="BlobPut", frozen=True, rename="camel"):
     """The value is stored; ``value`` refers to it."""
 
@@ -227,12 +238,29 @@ class Wanted(msgspec.Struct, tag="Wanted", frozen=True, rename="camel", omit_def
     commands: tuple[int, ...] = ()
 
 
-class AskCommitted(msgspec.Struct, tag="AskCommitted", frozen=True, rename="camel"):
-    """The owner of a partition asks, through the mailbox of its events, to be told when all before this are
-    stored: so it knows how far ahead of storage it is."""
+class AskCommitted(msgspec.Struct, tag="AskCommitted", frozen=True, rename="camel", omit_defaults=True):
+    """Asked through the mailbox of a partition's events: answered when all before this are stored. So an
+    owner knows how far ahead of storage it is (one of an older epoch gets CONFLICT), and whoever has begun to
+    listen knows that a read shows what it came too late to hear.
+
+    Attributes:
+        partition: whose events.
+        epoch: of the owner; None if it is not the owner who asks.
+    """
 
     partition: int
+    epoch: int | None = None
 
 
 class AllCommitted(msgspec.Struct, tag="AllCommitted", frozen=True, rename="camel"):
     """Everything that came before the question is stored."""
+
+
+class AskPartitions(msgspec.Struct, tag="AskPartitions", frozen=True, rename="camel"):
+    """How many partitions does the deployment have? Answered with :class:`Partitions`."""
+
+
+class Partitions(msgspec.Struct, tag="Partitions", frozen=True, rename="camel"):
+    """How many mailboxes share the instances, since the deployment began."""
+
+    count: int

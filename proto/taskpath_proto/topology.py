@@ -17,12 +17,9 @@ ANNOUNCEMENTS: Final = "announcements"
 SCHEDULERS: Final = "schedulers"
 """The routing key of the heartbeats of schedulers."""
 
-COMMITTED: Final = "committed"
-"""The routing key of how far storage is."""
 
-
-ALL_INSTANCES: Final = "instances"
-"""The routing key of every change of an instance, for live lists."""
+INDEX: Final = "index"
+"""The routing key of :class:`~taskpath_proto.events.IndexChanged`, for live lists."""
 
 _MAILBOXES: Final = ("scheduler.", "storage.", "executor.")
 
@@ -30,6 +27,11 @@ _MAILBOXES: Final = ("scheduler.", "storage.", "executor.")
 def is_mailbox(name: str) -> bool:
     """Whether a name is that of a durable mailbox (which is bound to ``events`` by its own name)."""
     return name.startswith(_MAILBOXES)
+
+
+def has_one_reader(name: str) -> bool:
+    """Whether a name is that of a partition's mailbox, of whose consumers one is active."""
+    return name.startswith(("scheduler.", "storage."))
 
 
 def is_reply_queue(name: str) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 from taskpath_proto.errors import ErrorInfo
 from taskpath_proto.plan import Handler, Plan
 from taskpath_proto.records import InstanceStatus, TaskStatus
-from taskpath_proto.values import Value
+from taskpath_proto.values import NULL, Item, Value
 
 
 class Layer(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
@@ -54,7 +54,7 @@ class Order(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
         path: the task.
         command: its number; unique for the instance within an epoch.
         attempt: 0 unless the kind is TASK.
-        argument: what the task receives.
+        argument: what the task receives; a number is that item of the message's ``items``.
         kind: what is to be done.
         condition: whether the task's condition is to be evaluated first (not on a retry).
         previous: what the last execution of the task left: its updaters.
@@ -64,7 +64,7 @@ class Order(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     path: str
     command: int
     attempt: int
-    argument: Value
+    argument: Value | int
     kind: OrderKind = OrderKind.TASK
     condition: bool = False
     previous: Value | None = None
@@ -84,6 +84,7 @@ class RunTasks(msgspec.Struct, tag="RunTasks", frozen=True, rename="camel", omit
         base_context: the lowest layer of the context.
         layers: what the tasks before left, in tree order.
         orders: what is to be done.
+        items: the list that arguments are items of: it may be large, and is said once.
     """
 
     id: str
@@ -97,6 +98,12 @@ class RunTasks(msgspec.Struct, tag="RunTasks", frozen=True, rename="camel", omit
     base_context: Value
     layers: tuple[Layer, ...]
     orders: tuple[Order, ...]
+    items: Value | None = None
+
+    def argument_of(self, order: Order) -> Value:
+        """What the task of an order receives."""
+        argument = order.argument
+        return Item(self.items or NULL, argument) if isinstance(argument, int) else argument
 
 
 class ExpandPlan(msgspec.Struct, tag="ExpandPlan", frozen=True, rename="camel", omit_defaults=True):
@@ -164,6 +171,19 @@ class CancelAttempts(msgspec.Struct, tag="CancelAttempts", frozen=True, rename="
     commands: tuple[int, ...]
 
 
+class WhatIsHeld(msgspec.Struct, tag="WhatIsHeld", frozen=True, rename="camel"):
+    """A new owner asks all executors what they hold of its partition: each says so by :class:`TasksHeld`.
+
+    The records tell who had begun what, but not whether it has ended since, nor whether the report of that
+    was lost.
+
+    Attributes:
+        partition: whose attempts are meant.
+    """
+
+    partition: int
+
+
 class TaskStarted(
     msgspec.Struct, tag="TaskStarted", frozen=True, rename="camel", omit_defaults=True, gc=False
 ):
@@ -185,7 +205,8 @@ class TaskStarted(
 
 
 class TasksHeld(msgspec.Struct, tag="TasksHeld", frozen=True, rename="camel", omit_defaults=True):
-    """Orders that an executor has taken and not begun. Its heartbeat keeps them from being dispatched again.
+    """Orders that an executor has taken and not begun; or, when it was asked, all that it has and has not
+    reported as finished. Its heartbeat keeps them from being dispatched again.
 
     Attributes:
         orders: of each its path and its command's number.

@@ -38,6 +38,7 @@ from taskpath_proto.records import HandlerRecord, RunRecord, TaskStatus
 from taskpath_proto.values import Inline, Value
 from taskpath_services.executor.service import ExecutorService
 from taskpath_services.executor.values import Values
+from taskpath_services.scheduler.fleet import Fleet
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.node import Kind, Node
 from taskpath_services.scheduler.restore import restore
@@ -249,7 +250,7 @@ class _Trial(Service):
         loaded = await self._caller.ask(topology.storage_mailbox(0), load, InstanceLoaded)
         record = loaded.instance
         assert record is not None
-        instance = restore(record, loaded.tasks, 0, record.epoch, self._clock.now())
+        instance = restore(record, loaded.tasks, 0, record.epoch, self._clock.now(), Fleet())
         nodes = [node for path, node in instance.tree.nodes.items() if path != paths.ROOT]
         return Result(
             status=record.status,

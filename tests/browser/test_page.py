@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
 
-from tests.browser.proxy import proxy_to
 from tests.browser.workflows import Hand, build
+from tests.support.proxy import proxy_to
 from tests.support.system import embedded
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]

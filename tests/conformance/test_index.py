@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from taskpath_proto.errors import ErrorCode, TaskpathError
-from taskpath_proto.events import InstanceChanged
+from taskpath_proto.events import InstanceChanged, InstanceDeleted
 from taskpath_proto.queries import ListInstances
-from taskpath_proto.records import InstanceChange, InstanceProgress, InstanceStatus
+from taskpath_proto.records import InstanceChange, InstanceProgress, InstanceRecord, InstanceStatus
 from taskpath_services.storage.index.contract import IndexChange, IndexDeletion, InstanceIndex
+from taskpath_services.storage.index.mysql.address import Address
+from taskpath_services.storage.index.mysql.index import MysqlIndex
 from taskpath_services.storage.index.reconcile import reconcile
 from taskpath_services.storage.index.sqlite import SqliteIndex
+from taskpath_services.storage.records.contract import Indexed
 from taskpath_services.storage.records.sqlite import SqliteRecords
+from tests.support.servers.mariadb import MariaDB
 
 NOW = 1_700_000_000_000
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(scope="session")
+def database(mariadb: MariaDB) -> str:
+    """A database for all tests here, each of which empties it first."""
+    return mariadb.new_database()
+
+
+@pytest.fixture(params=["sqlite", "mysql"])
 async def index(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[InstanceIndex]:
-    assert request.param == "sqlite"
-    made = SqliteIndex(tmp_path / "index.sqlite")
+    made: InstanceIndex
+    if request.param == "sqlite":
+        made = SqliteIndex(tmp_path / "index.sqlite")
+    else:
+        made = MysqlIndex(Address.of(request.getfixturevalue("database")))
+        await made.migrate()
     await made.open()
+    if isinstance(made, MysqlIndex):
+        await made.replace(await made.indexed("", 100_000), [])
     yield made
     await made.close()
 
@@ -206,25 +222,121 @@ async def test_a_cursor_that_is_none_is_refused(index: InstanceIndex, cursor: st
 
 async def test_replace_takes_what_the_index_had_out(index: InstanceIndex) -> None:
     await index.apply([new("a", revision=9, name="wrong"), new("b")])
-    await index.replace(["a", "b", "nope"], [new("a", revision=2, name="right")])
+    seen = [Indexed("a", 9), Indexed("b", 1), Indexed("nope", 1)]
+    await index.replace(seen, [new("a", revision=2, name="right")])
     assert [(item.id, item.name) for item in (await index.page(ListInstances())).items] == [("a", "right")]
     assert [(row.id, row.revision) for row in await index.indexed("", 10)] == [("a", 2)]
 
 
-async def test_reconciled_the_index_says_what_the_records_say(index: InstanceIndex, tmp_path: Path) -> None:
-    records = SqliteRecords(tmp_path / "records.sqlite")
-    await records.open()
-    try:
-        for id in ("behind", "missing", "right", "ahead"):
-            event = InstanceChanged(id, 0, 1, 1, 0, instance=new(id).change)
-            done = InstanceChange(status=InstanceStatus.DONE)
-            await records.commit([event, InstanceChanged(id, 0, 1, 2, 1, instance=done)], NOW)
-        await index.apply([new("behind"), new("gone"), new("ahead", revision=7, name="wrong")])
-        await index.apply([new("right", revision=2, status=InstanceStatus.DONE)])
-        assert await reconcile(records, index) == 4
-        items = {item.id: (item.status, item.name) for item in (await index.page(ListInstances())).items}
-        assert items == dict.fromkeys(("behind", "missing", "right", "ahead"), (InstanceStatus.DONE, None))
-        assert await index.indexed("", 10) == await records.indexed("", 10)
-        assert await reconcile(records, index) == 0
-    finally:
-        await records.close()
+async def test_replace_leaves_alone_what_has_changed_since_it_was_seen(index: InstanceIndex) -> None:
+    await index.apply([new("a", revision=5, name="now"), new("b", revision=5)])
+    await index.replace([Indexed("a", 4), Indexed("b", 6)], [new("a", revision=4, name="then")])
+    assert [(item.id, item.name) for item in (await index.page(ListInstances())).items] == [
+        ("b", None),
+        ("a", "now"),
+    ]
+
+
+class Busy(SqliteRecords):
+    """Records during whose reading something happens, once."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.after_walk: Callable[[], Awaitable[None]] | None = None
+        self.after_read: Callable[[], Awaitable[None]] | None = None
+
+    async def indexed(self, after: str, limit: int) -> list[Indexed]:
+        page = await super().indexed(after, limit)
+        happens, self.after_walk = self.after_walk, None
+        if happens is not None:
+            await happens()
+        return page
+
+    async def instance(self, id: str) -> InstanceRecord | None:
+        record = await super().instance(id)
+        happens, self.after_read = self.after_read, None
+        if happens is not None:
+            await happens()
+        return record
+
+    async def create(self, id: str, *, name: str | None = None) -> None:
+        await self.commit([InstanceChanged(id, 0, 1, 1, 0, instance=new(id, name=name).change)], NOW)
+
+
+@pytest.fixture
+async def records(tmp_path: Path) -> AsyncIterator[Busy]:
+    made = Busy(tmp_path / "records.sqlite")
+    await made.open()
+    yield made
+    await made.close()
+
+
+async def test_reconciled_the_index_says_what_the_records_say(index: InstanceIndex, records: Busy) -> None:
+    for id in ("behind", "missing", "right", "ahead"):
+        await records.create(id)
+        done = InstanceChange(status=InstanceStatus.DONE)
+        await records.commit([InstanceChanged(id, 0, 1, 2, 1, instance=done)], NOW)
+    await index.apply([new("behind"), new("gone"), new("ahead", revision=7, name="wrong")])
+    await index.apply([new("right", revision=2, status=InstanceStatus.DONE)])
+    walked = await reconcile(records, index)
+    assert (walked.instances, walked.missing, walked.different, walked.extra) == (5, 1, 2, 1)
+    assert walked.ahead == ["ahead", "gone"]
+    items = {item.id: (item.status, item.name) for item in (await index.page(ListInstances())).items}
+    assert items == dict.fromkeys(("behind", "missing", "right", "ahead"), (InstanceStatus.DONE, None))
+    assert await index.indexed("", 10) == await records.indexed("", 10)
+    assert (await reconcile(records, index)).wrong == 0
+
+
+async def test_what_is_wrong_at_the_right_revision_is_put_right_if_everything_is(
+    index: InstanceIndex, records: Busy
+) -> None:
+    await records.create("a", name="right")
+    await index.apply([new("a", name="wrong")])
+    await reconcile(records, index)
+    assert [item.name for item in (await index.page(ListInstances())).items] == ["wrong"]
+    assert (await reconcile(records, index, everything=True)).wrong == 0
+    assert [item.name for item in (await index.page(ListInstances())).items] == ["right"]
+
+
+async def test_an_instance_that_is_created_meanwhile_is_kept(index: InstanceIndex, records: Busy) -> None:
+    async def create() -> None:
+        await records.create("a")
+        await index.apply([new("a")])
+
+    records.after_walk = create
+    await reconcile(records, index)
+    assert await ids(index) == ["a"]
+
+
+async def test_an_instance_that_is_deleted_meanwhile_does_not_come_back(
+    index: InstanceIndex, records: Busy
+) -> None:
+    async def delete() -> None:
+        await records.commit([InstanceDeleted("b", 0, 1, 2)], NOW)
+        await index.apply([IndexDeletion("b", 2)])
+
+    for id in ("a", "b", "c"):
+        await records.create(id)
+    records.after_read = delete
+    await reconcile(records, index)
+    assert await ids(index) == ["c", "a"]
+
+
+async def test_an_instance_that_changes_meanwhile_keeps_the_change(
+    index: InstanceIndex, records: Busy
+) -> None:
+    done = InstanceChange(status=InstanceStatus.DONE)
+
+    async def end() -> None:
+        await records.commit([InstanceChanged("a", 0, 1, 3, 2, instance=done)], NOW)
+        await index.apply([later("a", 2, InstanceChange(name="n")), later("a", 3, done)])
+
+    await records.create("a")
+    await index.apply([new("a")])
+    await records.commit([InstanceChanged("a", 0, 1, 2, 1, instance=InstanceChange(name="n"))], NOW)
+    # The index is behind, is seen so, and has followed when it would be put right with an old state.
+    records.after_read = end
+    await reconcile(records, index)
+    (item,) = (await index.page(ListInstances())).items
+    assert (item.name, item.status) == ("n", InstanceStatus.DONE)
+    assert await index.indexed("", 10) == [Indexed("a", 3)]

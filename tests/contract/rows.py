@@ -252,7 +252,7 @@ REST: Final = (
     Row("rest.events-resume", "Last-Event-ID resumes"),
     Row("rest.events-filters", "paths and logs"),
     Row("rest.events-end", "it ends after the terminal status unless follow=1"),
-    Row("rest.executors", "GET /executors: queues, workflows, what they run, last heartbeat"),
+    Row("rest.executors", "GET /executors: queues, workflows, what they run, since when, last heartbeat"),
     Row("rest.health", "GET /healthz and /readyz"),
     Row("rest.metrics", "GET /metrics, for Prometheus"),
     Row("rest.openapi", "GET /api/v1/openapi.json is OpenAPI 3.1, and says what is answered"),
@@ -316,11 +316,7 @@ STATUSES: Final = (
         "status.item-to-come",
         "an item that is not there yet is CANNOT_FIND_TASK unless upstream=run produces it",
     ),
-    Row(
-        "status.queue-unserved",
-        "a queue that nobody serves leaves its task queued, with a reason",
-        "not kept yet: the task stays queued, and no reason is given",
-    ),
+    Row("status.queue-unserved", "a queue that nobody serves leaves its task queued, with a reason"),
 )
 
 SOCKET: Final = (

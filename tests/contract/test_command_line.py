@@ -252,8 +252,9 @@ async def test_doctor_says_what_is_wrong(tmp_path: Path) -> None:
         (("--port", "eighty"), {}),
         (("--host", "0.0.0.0"), {}),
         ((), {"TASKPATH_LEASE": "long"}),
-        ((), {"TASKPATH_RECORDS": "redis://host"}),
-        ((), {"TASKPATH_BROKER": "amqp://host"}),
+        ((), {"TASKPATH_RECORDS": "redis://"}),
+        ((), {"TASKPATH_INDEX": "mysql://host"}),
+        ((), {"TASKPATH_BROKER": "http://host"}),
         ((), {"TASKPATH_AUTH_SECRET": "short"}),
     ):
         code, wrong = await doctor(*flags, **environ)

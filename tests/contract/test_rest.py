@@ -36,6 +36,8 @@ async def test_the_executors(system: World) -> None:
     assert "default" in executor["queues"]
     assert "tree" in executor["workflows"]
     assert executor["running"] == 0
+    assert executor["concurrency"] > 0
+    assert 0 < executor["startedAt"] <= executor["lastHeartbeat"]
     assert abs(executor["lastHeartbeat"] - time.time() * 1000) < 60_000
 
 

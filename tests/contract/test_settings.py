@@ -57,6 +57,7 @@ def test_addresses_of_servers() -> None:
     assert "secret" not in wrong("TASKPATH_BROKER", "ftp://user:secret@host")
 
 
+@pytest.mark.embedded
 @pytest.mark.contract("settings.records", "settings.index")
 async def test_records_and_index_may_be_elsewhere(start: Start, tmp_path: Path) -> None:
     records, index = tmp_path / "r.sqlite", tmp_path / "i.sqlite"
@@ -137,7 +138,7 @@ async def test_a_drain_waits_for_what_runs_and_no_longer_than_the_grace(tmp_path
         server.send_signal(signal.SIGTERM)
         if finishes:
             assert server.stderr is not None
-            while b"Stopping" not in await server.stderr.readline():
+            while b"stopping" not in await server.stderr.readline():
                 pass
             assert server.returncode is None
             (tmp_path / "go").touch()

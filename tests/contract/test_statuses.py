@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from taskpath import Task
 from tests.contract.conftest import Start
 from tests.contract.world import World
+from tests.support.authors import app_of, serving
 
 ECHO = {"name": "a", "do": "echo"}
 FAIL = {"name": "bad", "do": "fail"}
@@ -66,7 +69,8 @@ async def test_a_group_shows_failed_before_cancelled(system: World) -> None:
         while (seen.get("#.group.bad"), seen.get("#.group.wait")) != ("failed", "running"):
             packet = await socket.until("setTasksStatuses")
             seen |= {path: state["status"] for path, state in packet["statuses"].items()}
-        now = statuses(await system.call("GET", f"/instances/{id}"))
+        query = f"?minRevision={packet['revision']}"
+        now = statuses(await system.call("GET", f"/instances/{id}{query}"))
         assert (now["#.group"], now["#.group.wait"]) == ("running", "running")
     await system.call("POST", f"/instances/{id}/cancel", 202, {"path": "#.group.wait"})
     done = await system.ended(id)
@@ -162,3 +166,18 @@ async def test_an_executor_serves_the_queues_that_it_is_told_to(start: Start) ->
     assert (await system.call("GET", f"/instances/{id}"))["status"] == "working"
     await system.call("POST", f"/instances/{id}/cancel", 202)
     assert statuses(await system.ended(id))["#.far"] == "cancelled"
+
+
+@pytest.mark.contract("status.queue-unserved")
+async def test_a_task_whose_queue_nobody_serves_says_so(tmp_path: Path) -> None:
+    app = app_of(Task("a", lambda: 1, queue="gpu"))
+    async with serving(app, tmp_path, queues="default") as client:
+        instance = await client.create("w", execute=True)
+        async for _ in client.watch(instance.id):
+            task = await client.task(instance.id, "#.a")
+            if task.reason is not None:
+                break
+        assert (task.status, task.reason) == ("queued", "No executor serves the queue gpu.")
+        await client.cancel(instance.id)
+        task = await client.task(instance.id, "#.a")
+        assert (task.status, task.reason) == ("cancelled", None)

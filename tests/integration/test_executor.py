@@ -28,7 +28,7 @@ from taskpath_proto.values import Blob, Inline, Item, Joined, Stored
 from taskpath_proto.work import Layer, OrderKind, TaskFinished, TaskProgressed, TaskStarted
 from taskpath_services.executor.service import ExecutorService
 from tests.support.clocks import moving
-from tests.support.owner import Owner, executing, inline, result_of
+from tests.support.owner import executing, inline, result_of
 
 
 def one_task(run: Any, **fields: Any) -> App:
@@ -523,15 +523,14 @@ class TestTimeoutsAndCancellation:
             await ended.wait()
             assert result_of(await owner.finished(other)) == 5
             assert [type(one) for one in owner.reports if not isinstance(one, TaskStarted)] == [TaskFinished]
-            assert executor._attempts is not None
-            assert len(executor._attempts) == 0
+            assert len(executor.attempts) == 0
 
     async def test_a_cancellation_that_overtakes_its_order(self) -> None:
         calls: list[Any] = []
         async with executing(one_task(calls.append, foreach=True)) as (owner, executor):
             early, other = owner.order("#.t[0]", "early"), owner.order("#.t[1]", "other")
             await owner.cancel(early)
-            cancels: Any = executor._cancels
+            cancels: Any = executor._cancellations._subscription
             await until(lambda: not cancels._events)
             await owner.run("w", other)
             await owner.send("w", early)
@@ -552,16 +551,12 @@ class TestReportsAndDeliveries:
         async with executing(one_task(run), clock=clock) as (owner, executor):
             order = owner.order("#.t")
             await owner.send("w", order)
-            await until(
-                lambda: (
-                    bool(clock._sleepers) and executor._attempts is not None and bool(len(executor._attempts))
-                )
-            )
+            await until(lambda: bool(clock._sleepers) and bool(len(executor.attempts)))
             started = await moving(clock, owner.heard(TaskStarted))
             progressed = await moving(clock, owner.heard(TaskProgressed))
             assert [(one.fraction, one.message) for one in progressed] == [(0.5, "half")]
             assert started[0].command == order.command
-            inbox: Any = executor._intake._inboxes["executor.default"]  # type: ignore[union-attr]
+            inbox: Any = orders_inbox(executor)
             assert not inbox._unacknowledged
             go.set()
             assert result_of(await owner.finished(order)) == "done"
@@ -578,7 +573,7 @@ class TestReportsAndDeliveries:
             long, short = owner.order("#.t[0]", "wait"), owner.order("#.t[1]")
             await owner.send("w", long, short)
             await owner.finished(short)
-            inbox: Any = executor._intake._inboxes["executor.default"]  # type: ignore[union-attr]
+            inbox: Any = orders_inbox(executor)
             assert len(inbox._unacknowledged) == 1
             go.set()
             await owner.finished(long)
@@ -624,9 +619,8 @@ class TestReportsAndDeliveries:
             orders = [owner.order(f"#.t[{number}]") for number in range(400)]
             for start in range(0, 400, 10):
                 await owner.send("w", *orders[start : start + 10])
-            assert executor._attempts is not None
-            await until(lambda: not executor._attempts.has_room)
-            assert len(executor._attempts) <= 120
+            await until(lambda: not executor.attempts.has_room)
+            assert len(executor.attempts) <= 120
             go.set()
             for order in orders:
                 assert (await owner.finished(order)).status is TaskStatus.OK
@@ -641,7 +635,7 @@ class TestReportsAndDeliveries:
             orders = [owner.order(f"#.t[{number}]") for number in range(200)]
             for order in orders:
                 await owner.send("w", order)
-            await until(lambda: executor._attempts is not None and not executor._attempts.has_room)
+            await until(lambda: not executor.attempts.has_room)
             assert (await owner.expand("w", id="i2")).plan is not None
             go.set()
             for order in orders:
@@ -658,64 +652,13 @@ class TestReportsAndDeliveries:
             order = owner.order("#.t", 1)
             await owner.send("w", order)
             await owner.send("w", order)
-            inbox: Any = executor._intake._inboxes["executor.default"]  # type: ignore[union-attr]
+            inbox: Any = orders_inbox(executor)
             await until(lambda: calls and not inbox._queue.waiting)
             go.set()
             await owner.finished(order)
             assert not inbox._unacknowledged
         assert calls == [1]
         assert len([one for one in owner.reports if isinstance(one, TaskFinished)]) == 1
-
-    async def test_drain_finishes_what_runs_and_gives_back_the_rest(self) -> None:
-        begun, go = asyncio.Event(), asyncio.Event()
-
-        async def run(arg: Any) -> Any:
-            begun.set()
-            await go.wait()
-            return arg
-
-        bus = MemoryBus()
-        owner = Owner(bus)
-        await owner.start()
-        executor = ExecutorService(bus, SystemClock(), Settings(concurrency=1), one_task(run, foreach=True))
-        await executor.start()
-        heard = await bus.subscribe(topology.ANNOUNCEMENTS)
-        first, second = owner.order("#.t[0]", 1), owner.order("#.t[1]", 2)
-        await owner.send("w", first)
-        await begun.wait()
-        await owner.send("w", second)
-        await until(lambda: len(executor._attempts or ()) == 2)
-        stopping = asyncio.create_task(executor.stop())
-        (leaving,) = await heard.take()
-        assert isinstance(leaving, ExecutorAnnounced)
-        assert leaving.leaving
-        go.set()
-        await stopping
-        assert result_of(await owner.finished(first)) == 1
-        assert [one.command for one in owner.reports if isinstance(one, TaskFinished)] == [first.command]
-        inbox = await bus.consume(topology.executor_mailbox("default"))
-        delivery = await inbox.take()
-        assert delivery.redelivered
-        assert [getattr(message, "orders", None) for message in delivery.messages] == [(second,)]
-        await bus.stop()
-        await owner.stop()
-
-    async def test_drain_cancels_what_does_not_end_in_time(self) -> None:
-        ended = asyncio.Event()
-        begun = asyncio.Event()
-
-        async def run() -> None:
-            begun.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                ended.set()
-
-        async with executing(one_task(run), grace=0.01) as (owner, _):
-            await owner.send("w", owner.order("#.t"))
-            await begun.wait()
-        assert ended.is_set()
-        assert not [one for one in owner.reports if isinstance(one, TaskFinished)]
 
 
 class TestLogs:
@@ -810,18 +753,6 @@ class TestPlans:
         assert [workflow.name for workflow in announced.workflows] == ["other"]
         await executor.stop()
         await bus.stop()
-
-    async def test_the_heartbeat_goes_on(self) -> None:
-        clock = ManualClock()
-        async with executing(one_task(lambda: 1), clock=clock) as (owner, executor):
-            heard = await owner.bus.subscribe(topology.ANNOUNCEMENTS)
-            for _ in range(2):
-                await until(lambda: bool(clock._sleepers))
-                clock.move(5)
-                (announced,) = await heard.take()
-                assert isinstance(announced, ExecutorAnnounced)
-                assert announced.executor == executor.id
-                assert announced.time == clock.now()
 
     @pytest.mark.parametrize(
         ("workflow", "code", "words"),
@@ -923,3 +854,10 @@ async def until(condition: Any) -> None:
     """Lets the loop turn until something holds."""
     while not condition():  # noqa: ASYNC110  (nobody sets an event for this)
         await asyncio.sleep(0)  # noqa: TID251
+
+
+def orders_inbox(executor: ExecutorService) -> Any:
+    """The inbox from which orders of the default queue come."""
+    return next(
+        line.inbox for source, line in executor._intake._lines.items() if source.mailbox == "executor.default"
+    )

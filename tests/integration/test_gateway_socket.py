@@ -548,7 +548,7 @@ async def test_the_live_list_is_the_first_page_and_what_changes_in_it(gateway: R
         await client.send("unwatchInstances", requestId=2)
         await client.of("ack")
     await gateway.settle()
-    assert topology.ALL_INSTANCES not in gateway.bus.bindings
+    assert topology.INDEX not in gateway.bus.bindings
 
 
 async def test_an_empty_list_is_a_page_too(gateway: Running) -> None:

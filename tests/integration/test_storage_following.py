@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from taskpath_proto import topology
-from taskpath_proto.events import InstanceDeleted
+from taskpath_proto.events import InstanceChanged, InstanceDeleted
 from taskpath_proto.queries import InstancesPage, InstanceSummary, ListInstances
 from taskpath_proto.records import InstanceChange, InstanceProgress, InstanceStatus
-from taskpath_services.storage.following import LAG, can_wait
+from taskpath_services.storage.following import LAG, can_wait, index_steps
 from taskpath_services.storage.index.contract import IndexChange
+from taskpath_services.storage.records.contract import Outcome
 from tests.support.storage import System, changed, created
 
 
@@ -126,3 +127,9 @@ def test_which_changes_can_wait(field: str) -> None:
     setattr(change, field, None)
     assert can_wait(IndexChange("a", 2, change)) == (field not in listed)
     assert not can_wait(IndexChange("a", 1, change, new=True))
+
+
+def test_a_snapshot_makes_a_row_where_there_is_none() -> None:
+    change = InstanceChange(workflow="w")
+    whole = InstanceChanged("a", 0, 1, 9, 3, instance=change, whole=True)
+    assert index_steps([whole], [Outcome.APPLIED]) == [IndexChange("a", 9, change, new=True)]

@@ -29,8 +29,9 @@ from taskpath_services.storage import tasks as tasks_module
 from taskpath_services.storage.materialise import Materialiser
 from taskpath_services.storage.records.sqlite import SqliteRecords
 from taskpath_services.storage.tasks import TaskReader
-from tests.support.scheduler_trees import Grower, some_path
-from tests.support.scheduler_world import World, known_paths, small_limits
+from tests.support.scheduler_limits import small_limits
+from tests.support.scheduler_trees import Grower, known_paths, some_path
+from tests.support.scheduler_world import World
 from tests.support.storage import LARGE, System, changed
 
 OK = TaskStatus.OK

@@ -13,6 +13,7 @@ import msgspec
 from taskpath.runtime.buses.memory import MemoryBus
 from taskpath.runtime.clock import ManualClock
 from taskpath.runtime.settings import Settings
+from taskpath_services.gateway.acquaintance import HEAR_SECONDS
 from taskpath_services.gateway.service import GatewayService
 from tests.support.small_system import SmallSystem, small_system
 
@@ -110,6 +111,7 @@ async def running(**flags: Any) -> AsyncIterator[Running]:
     async with small_system(clock) as (bus, system):
         gateway = GatewayService(bus, clock, Settings.read({}, port=0, **flags))
         await gateway.start()
+        clock.move(HEAR_SECONDS)
         system.announce()
         async with aiohttp.ClientSession(gateway.url) as http:
             yield Running(gateway, bus, system, clock, http)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import msgspec
 
 from taskpath import App
-from taskpath.runtime.bus import BusClosed
+from taskpath.runtime.bus import Bus, BusClosed, BusLost, Inbox
 from taskpath.runtime.buses.memory import MemoryBus
 from taskpath.runtime.caller import answer
 from taskpath.runtime.clock import Clock, SystemClock
@@ -22,7 +22,16 @@ from taskpath_proto.codec import Message
 from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.events import LogsWritten
 from taskpath_proto.plan import Handler
-from taskpath_proto.queries import BlobPut, PutBlob, ReadValue, ValueRead
+from taskpath_proto.queries import (
+    AskPlace,
+    AskWanted,
+    BlobPut,
+    Place,
+    PutBlob,
+    ReadValue,
+    ValueRead,
+    Wanted,
+)
 from taskpath_proto.values import Blob, Inline, Item, Joined, Stored, Value
 from taskpath_proto.work import (
     CancelAttempts,
@@ -39,6 +48,7 @@ from taskpath_proto.work import (
 from taskpath_services.executor.service import ExecutorService
 
 R = TypeVar("R", PlanExpanded, HandlerFinished)
+T = TypeVar("T")
 
 
 def inline(value: Any) -> Inline:
@@ -59,10 +69,16 @@ class Owner:
         reads: the values that storage was asked for.
         lines: the log texts by path, as storage has them.
         reports: everything that was reported, in order.
+        questions: the questions which orders are wanted; all are but those in ``unwanted``.
+        unwanted: the commands that are not wanted any more.
+        away: so many questions are not answered.
     """
 
-    def __init__(self, bus: MemoryBus) -> None:
+    def __init__(self, bus: Bus) -> None:
         self.bus = bus
+        self.questions: list[AskWanted] = []
+        self.unwanted: set[int] = set()
+        self.away = 0
         self.blobs: dict[Value, str] = {}
         self.reads: list[Value] = []
         self.lines: dict[str, list[str]] = {}
@@ -76,19 +92,22 @@ class Owner:
         for mailbox in (topology.scheduler_mailbox(0), topology.storage_mailbox(0), topology.QUERIES):
             inbox = await self.bus.consume(mailbox)
 
-            async def serve(inbox: Any = inbox) -> None:
-                try:
-                    while True:
-                        delivery = await inbox.take()
-                        for message in delivery.messages:
-                            await self._take(message)
-                        delivery.ack()
-                        async with self._news:
-                            self._news.notify_all()
-                except BusClosed:
-                    return
+            self._tasks.append(asyncio.create_task(self._serve(mailbox, inbox)))
 
-            self._tasks.append(asyncio.create_task(serve()))
+    async def _serve(self, mailbox: str, inbox: Inbox) -> None:
+        try:
+            while True:
+                try:
+                    delivery = await inbox.take()
+                    for message in delivery.messages:
+                        await self._take(message)
+                    delivery.ack()
+                    async with self._news:
+                        self._news.notify_all()
+                except BusLost:
+                    inbox = await self.bus.consume(mailbox)
+        except BusClosed:
+            return
 
     async def stop(self) -> None:
         """Ends it."""
@@ -101,10 +120,21 @@ class Owner:
             self.lines.setdefault(message.path, []).extend(line.text for line in message.lines)
         elif isinstance(message, Call):
             body = message.body
-            if isinstance(body, PutBlob):
+            if isinstance(body, AskPlace):
+                await self.bus.send(message.reply_to, answer(message, Place(topology.QUERIES)))
+            elif isinstance(body, PutBlob):
                 blob = Blob(body.path, body.name, body.version, len(body.json.encode()))
                 self.blobs[blob] = body.json
                 await self.bus.send(message.reply_to, answer(message, BlobPut(blob)))
+            elif isinstance(body, AskWanted):
+                self.questions.append(body)
+                result: Wanted | TaskpathError = Wanted(
+                    tuple(command for _, command in body.orders if command not in self.unwanted)
+                )
+                if self.away:
+                    self.away -= 1
+                    result = TaskpathError(ErrorCode.UNAVAILABLE, "The owner is away.")
+                await self.bus.send(message.reply_to, answer(message, result))
             elif isinstance(body, ReadValue):
                 self.reads.append(body.value)
                 text = self.blobs.get(body.value)
@@ -130,6 +160,7 @@ class Owner:
         base: Any = None,
         layers: tuple[Layer, ...] = (),
         queue: str = "default",
+        epoch: int = 1,
     ) -> None:
         """Sends orders of one instance to an executor."""
         await self.bus.send(
@@ -137,7 +168,7 @@ class Owner:
             RunTasks(
                 id=id,
                 partition=0,
-                epoch=1,
+                epoch=epoch,
                 revision=1,
                 realm="default",
                 workflow=workflow,
@@ -167,6 +198,12 @@ class Owner:
         async with self._news:
             await self._news.wait_for(lambda: len(there()) >= count)
         return there()
+
+    async def told(self, happened: Callable[[], T]) -> T:
+        """What comes of looking at the reports, when that is anything."""
+        async with self._news:
+            await self._news.wait_for(happened)
+        return happened()
 
     async def finished(self, order: Order) -> TaskFinished:
         """How an order ended."""
@@ -232,7 +269,7 @@ class Owner:
 
 @asynccontextmanager
 async def executing(
-    app: App, *, clock: Clock | None = None, bus: MemoryBus | None = None, **settings: Any
+    app: App, *, clock: Clock | None = None, bus: Bus | None = None, **settings: Any
 ) -> AsyncIterator[tuple[Owner, ExecutorService]]:
     """An executor of the app, and an owner that gives it work; with ``bus`` the owner there is another's."""
     own = bus is None

@@ -1,11 +1,11 @@
-"""What stands between a browser and the gateway, so that a test can cut real connections."""
+"""What stands between a client and a server, so that a test can cut or stall real connections."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 
 class Proxy:
@@ -13,19 +13,30 @@ class Proxy:
 
     Attributes:
         refusing: whether new connections are closed at once.
+        accepted: how many connections have been let through.
+        tried: is set when somebody has tried to connect.
+
+    Args:
+        target: the URL of the server.
     """
 
     def __init__(self, target: str) -> None:
         self.refusing = False
+        self.accepted = 0
+        self.tried = asyncio.Event()
         self._target = urlsplit(target)
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
+        self._flowing = asyncio.Event()
+        self._flowing.set()
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The server's URL, with the proxy's address in place of its own."""
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        user, at, _ = self._target.netloc.rpartition("@")
+        port = self._server.sockets[0].getsockname()[1]
+        return urlunsplit(self._target._replace(netloc=f"{user}{at}127.0.0.1:{port}"))
 
     async def start(self) -> None:
         """Listens on a free port."""
@@ -42,30 +53,45 @@ class Proxy:
         """Cuts what is connected."""
         for writer in list(self._writers):
             writer.transport.abort()
+        self.go_on()
+
+    def stall(self) -> None:
+        """Passes nothing on any more; nobody is told."""
+        self._flowing.clear()
+
+    def go_on(self) -> None:
+        """Passes on again."""
+        self._flowing.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.tried.set()
         if self.refusing:
             writer.transport.abort()
             return
-        there, back = await asyncio.open_connection(self._target.hostname, self._target.port)
+        self.accepted += 1
+        try:
+            there, back = await asyncio.open_connection(self._target.hostname, self._target.port)
+        except OSError:
+            writer.transport.abort()
+            return
         both = {writer, back}
         self._writers |= both
         try:
-            await asyncio.gather(_pass(reader, back), _pass(there, writer))
+            await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
         finally:
             self._writers -= both
             for end in both:
                 end.transport.abort()
 
-
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-        writer.write_eof()
-    except OSError:
-        writer.transport.abort()
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65_536):
+                await self._flowing.wait()
+                writer.write(data)
+                await writer.drain()
+            writer.write_eof()
+        except OSError:
+            writer.transport.abort()
 
 
 @asynccontextmanager

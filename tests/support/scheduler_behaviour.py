@@ -36,6 +36,7 @@ class Behaviour:
         clashes: they do not fit together with those of another task that clashes.
         skips: of sixteen possible contexts, in how many its condition is false.
         raises: in how many its condition raises.
+        kills: whoever runs it ends.
     """
 
     fails: int = 0
@@ -48,13 +49,26 @@ class Behaviour:
     clashes: bool = False
     skips: int = 0
     raises: int = 0
+    kills: bool = False
 
 
 @dataclass
 class Behaviours:
-    """The behaviours of a workflow's tasks, by the path of the plan (items have that of the foreach)."""
+    """The behaviours of a workflow's tasks, by the path of the plan (items have that of the foreach).
+
+    Attributes:
+        by_path: as they are.
+        killers: the tasks that have ever ended who ran them.
+    """
 
     by_path: dict[str, Behaviour] = field(default_factory=dict)
+    killers: set[str] = field(default_factory=set)
+
+    def put(self, path: str, behaviour: Behaviour) -> None:
+        """Gives a task its behaviour, or another one."""
+        self.by_path[path] = behaviour
+        if behaviour.kills:
+            self.killers.add(path)
 
     def of(self, path: str) -> Behaviour:
         """The behaviour of the task at a path, or of the foreach that it is an item of."""

@@ -10,42 +10,33 @@ import argparse
 import random
 import sys
 import time
-from dataclasses import dataclass
-from typing import Any
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from taskpath_proto.commands import Accepted, Cancel, Delete, Execute
+from taskpath_proto import paths
+from taskpath_proto.commands import Accepted, Cancel, Delete, Execute, SetContextUpdaters
 from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.events import InstanceChanged
 from taskpath_proto.records import Mode, Upstream
 from tests.support.scheduler_behaviour import digest
-from tests.support.scheduler_checks import check_fresh, check_rest, check_tree, compare
-from tests.support.scheduler_executors import Seen, inline
+from tests.support.scheduler_checks import check_blame, check_fresh, check_rest, check_tree, compare
+from tests.support.scheduler_functions import Seen, inline
+from tests.support.scheduler_limits import small_limits
 from tests.support.scheduler_model import ABSENT, Model, Refused
+from tests.support.scheduler_outside import Life, Outside
 from tests.support.scheduler_storage import Shelf
-from tests.support.scheduler_trees import Grower, some_path
-from tests.support.scheduler_world import World, known_paths, small_limits
+from tests.support.scheduler_trees import Grower, known_paths, some_path
+from tests.support.scheduler_world import World
 
 REFUSALS = (
     ErrorCode.CANNOT_FIND_TASK,
     ErrorCode.CANNOT_START_TASK,
     ErrorCode.ALREADY_RUNNING,
     ErrorCode.INVALID_REQUEST,
+    ErrorCode.INVALID_PATH,
+    ErrorCode.CONFLICT,
 )
-
-
-@dataclass
-class Life:
-    """An instance of the simulation, and what is known of it."""
-
-    id: str
-    model: Model
-    counter: int = 0
-    execute: Execute | None = None
-    argument: Any = ABSENT
-    call: int = 0
-    cancel: int | None = None
 
 
 class Unstarted:
@@ -72,36 +63,73 @@ class Chaos:
     """One life of the world.
 
     Args:
-        seed: of everything that happens.
+        source: of everything that happens.
     """
 
     def __init__(self, source: random.Random) -> None:
         self.random = source
-        self.world = World(source, crashes=source.choice([0.0, 0.02, 0.1, 0.3]), calm=source.random() < 0.1)
+        self.world = World(
+            source,
+            crashes=source.choice([0.0, 0.02, 0.1, 0.3]),
+            deaths=source.choice([0.0, 0.01, 0.05]),
+            stalls=source.choice([0.0, 0.3, 1.0]),
+            losses=source.choice([0.0, 0.0, 0.05, 0.3]),
+            calm=source.random() < 0.1,
+            durable=source.random() < 0.5,
+        )
+        self.outside = Outside(source, self.world)
         self.lives: dict[str, Life] = {}
         self.checks = source.choice([0.05, 0.3, 1.0])
         self.world.on_event = self._event
         self.given: set[str] = set()
 
     def _event(self, shelf: Shelf, event: InstanceChanged) -> None:
-        if self.random.random() < self.checks:
+        life = self.lives[event.id]
+        for gone in event.removed:
+            life.lost = {one for one in life.lost if not paths.is_under(one[0], gone)}
+        for change in event.tasks:
+            if change.attempts is not UNSET:
+                life.lost.update(
+                    (change.path, one.attempt) for one in change.attempts if one.status == "lost"
+                )
+        if not shelf.record.deleting and self.random.random() < self.checks:
             check_tree(shelf, self.lives[event.id].model)
 
     def birth(self, id: str, *, size: int, trouble: float) -> Life:
         """A new instance, at rest."""
-        workflow = Grower(self.random, trouble).workflow(size)
-        life = self.lives[id] = Life(id, Model(workflow.plan, workflow.does, workflow.data, workflow.base))
-        created = self.world.answer(self.world.create(id, workflow))
-        assert isinstance(created, Accepted)
+        source = self.random
+        poison = 0.03 if self.world.durable and source.random() < 0.5 else 0.0
+        grower = Grower(source, trouble, poison)
+        workflow = grower.workflow(size)
+        model = Model(workflow.plan, workflow.does, workflow.data, workflow.base)
+        ephemeral = source.random() < 0.15
+        life = self.lives[id] = Life(id, model, workflow, grower, ephemeral)
+        key = "key" if source.random() < 0.2 else None
+        calls = [
+            self.world.create(id, workflow, ephemeral=ephemeral, creation_key=key)
+            for _ in range(1 if key is None else 2)
+        ]
+        created = [self.world.answer(call) for call in calls]
+        assert all(isinstance(one, Accepted) and one.id == id for one in created), created
+        assert sum(isinstance(one, Accepted) and one.created for one in created) <= 1
+        if key is not None:
+            other = self.world.answer(self.world.create(id, workflow, creation_key="other"))
+            assert isinstance(other, TaskpathError)
+            assert other.code is ErrorCode.CONFLICT
         return life
 
     def shelf(self, life: Life) -> Shelf:
         """What is stored of an instance."""
-        return self.world.storage.shelves[life.id]
+        return self.world.read(life.id)
 
     def seen(self, life: Life) -> dict[str, Seen]:
-        """What its tasks were given last."""
-        return {path: seen for (id, path), seen in self.world.executors.seen.items() if id == life.id}
+        """What its tasks were given, by what counted last."""
+        seen = self.world.executors.functions.seen
+        return {
+            path: seen[life.id, path, *task.command]
+            for path, task in self.shelf(life).tasks.items()
+            if task.command is not None and (life.id, path, *task.command) in seen
+        }
 
     def next_execute(self, life: Life, *, first: bool) -> None:
         """Some execute, not yet sent."""
@@ -131,6 +159,11 @@ class Chaos:
             for number in range(self.random.randint(1, 2))
         ]
         for number in range(rounds):
+            lives = [life for life in lives if life.id in self.world.storage.shelves]
+            if number:
+                for life in lives:
+                    self._from_outside(life)
+                lives = [life for life in lives if life.id in self.world.storage.shelves]
             for life in lives:
                 self._send(life, first=number == 0)
             if self.random.random() < cancels:
@@ -138,30 +171,127 @@ class Chaos:
             self.world.rest()
             for life in lives:
                 self._settle(life)
+        for life in lives:
+            if life.id in self.world.storage.shelves and self.random.random() < 0.2:
+                self.delete(life)
+
+    def _from_outside(self, life: Life) -> None:
+        """Something changes while nothing runs."""
+        source = self.random
+        if source.random() < 0.2:
+            self.outside.update_at_rest(life)
+        if life.id not in self.world.storage.shelves:
+            return
+        if source.random() < 0.2:
+            self.outside.set_updaters(life)
+        if source.random() < 0.2:
+            self.outside.repeat(life)
+        if source.random() < 0.3:
+            check_rest(self.shelf(life), life.model)
+            compare(self.shelf(life), life.model, self.seen(life))
 
     def _send(self, life: Life, *, first: bool) -> None:
+        source, world = self.random, self.world
         self.next_execute(life, first=first)
         assert life.execute is not None
-        life.counter = self.shelf(life).record.counter
-        life.cancel = None
-        self.world.cut.pop(life.id, None)
-        life.call = self.world.call(life.execute)
+        if source.random() < 0.2:
+            life.execute = self.outside.keyed(life, life.execute)
+        record = self.shelf(life).record
+        life.counter, life.revision = record.counter, record.revision
+        life.cancel = life.again = None
+        world.cut.pop(life.id, None)
+        if source.random() < 0.15:
+            self.outside.update(life)
+            for _ in range(source.choice([0, 0, 1, 3, 10])):
+                if world.wire:
+                    world.step()
+        life.call = world.call(life.execute)
+        if life.execute.key is not None and source.random() < 0.5:
+            life.again = world.call(life.execute)
+        if source.random() < 0.2:
+            self.outside.rename(life)
 
     def _cancel_some(self, lives: list[Life]) -> None:
+        lives = [life for life in lives if life.update is None]
+        if not lives:
+            return
         life = self.random.choice(lives)
         while life.call not in self.world.answers:
             self.world.step()
         for _ in range(self.random.randint(0, 12)):
             if self.world.wire or self.world.executors.jobs:
                 self.world.step()
-        if not self.shelf(life).record.runs:
+        if life.id not in self.world.storage.shelves or not self.shelf(life).record.runs:
             return
         life.cancel = self.world.call(Cancel(life.id, some_path(self.random, known_paths(self.shelf(life)))))
 
     def _settle(self, life: Life) -> None:
         answer = self.world.answers.pop(life.call)
-        shelf, execute = self.shelf(life), life.execute
+        other = self.world.answers.pop(life.again) if life.again is not None else None
+        if other is not None and life.forgives(answer):
+            answer, other = other, answer  # it was carried out when the other one came
+        execute, model = life.execute, life.model
         assert execute is not None
+        told = (answer.code, answer.info.path) if isinstance(answer, TaskpathError) else None
+        self._settle_key(life, execute, answer, other)
+        self.outside.check_name(life)
+        updated = self.outside.updated(life) if life.update is not None else None
+        before = updated is not None
+        if updated is not None and isinstance(answer, Accepted):
+            before = updated <= answer.revision
+        elif updated is not None and told is not None:
+            # Whether it was refused before or after that, nothing says.
+            before = told != self._refusal(life, execute)
+        if before:
+            life.replant()
+        if life.forgives(answer):
+            assert life.id not in self.world.storage.shelves
+            if before:
+                return  # new data has taken away all that was left to be done
+            # It has come to its end, and is gone, before a new owner could tell the caller so.
+            assert self.world.durable
+            told = None
+        meant = self._refusal(life, execute)
+        assert told == meant, f"{execute}: it is {told} and should be {meant}"
+        if meant is None:
+            self._run(life, execute)
+        if updated is not None and not before:
+            life.replant()
+        shelf = self.shelf(life)
+        if life.ephemeral and shelf.record.status.ended:
+            assert life.id not in self.world.storage.shelves
+        check_rest(shelf, model)
+        compare(shelf, model, self.seen(life))
+        check_blame(shelf, life.workflow.does)
+
+    def _settle_key(
+        self,
+        life: Life,
+        execute: Execute,
+        answer: Accepted | TaskpathError,
+        other: Accepted | TaskpathError | None,
+    ) -> None:
+        """A keyed execute that was sent twice is answered twice, and carried out once at the most."""
+        key = execute.key
+        if key is None or not isinstance(answer, Accepted):
+            assert not isinstance(other, Accepted)
+            return
+        life.keys[key] = (execute, answer.revision)
+        if other is not None and not life.forgives(other):
+            assert isinstance(other, Accepted), other
+            assert min(other.revision, answer.revision) > life.revision
+            life.keys[key] = (execute, max(other.revision, answer.revision))
+
+    def _refusal(self, life: Life, execute: Execute) -> tuple[ErrorCode, str] | None:
+        try:
+            life.model.check(execute.path, execute.mode, execute.upstream, life.argument)
+        except Refused as refused:
+            return refused.code, refused.path
+        return None
+
+    def _run(self, life: Life, execute: Execute) -> None:
+        """The model runs what was run."""
+        shelf = self.shelf(life)
         stopped: dict[str, int] = {}
         if life.cancel is not None:
             stopped = {
@@ -170,30 +300,33 @@ class Chaos:
                 if task.bound > life.counter and (task.own or task.status) == "cancelled"
             }
         unstarted = Unstarted(shelf, life.counter, self.world.cut.get(life.id, set()))
-        told = (answer.code, answer.info.path) if isinstance(answer, TaskpathError) else None
-        meant = None
-        try:
-            life.model.execute(
-                execute.path,
-                execute.mode,
-                execute.upstream,
-                life.argument,
-                stopped,
-                unstarted,
-                unstarted.cut,
-                [path for path, task in shelf.tasks.items() if task.joining == "cancelled"],
-            )
-        except Refused as refused:
-            meant = (refused.code, refused.path)
-        assert told == meant, f"{execute}: it is {told} and should be {meant}"
-        check_rest(shelf, life.model)
-        compare(shelf, life.model, self.seen(life))
+        life.model.execute(
+            execute.path,
+            execute.mode,
+            execute.upstream,
+            life.argument,
+            stopped,
+            unstarted,
+            unstarted.cut,
+            [path for path, task in shelf.tasks.items() if task.joining == "cancelled"],
+            life.lost,
+        )
+
+    def delete(self, life: Life) -> None:
+        """An instance is deleted, whatever it does."""
+        self.world.call(Execute(life.id))
+        if self.random.random() < 0.3:
+            self.world.call(Cancel(life.id))
+        self.world.handling.deleted.add(life.id)
+        self.world.answer(self.world.call(Delete(life.id)))
+        self.world.rest()
+        assert life.id not in self.world.storage.shelves
 
     # Many at a time: everything ends, and nothing looks fresh that is not.
 
     def together(self, calls: int) -> None:
         """One instance with executes and cancels side by side."""
-        self.world.executors.alike = False
+        self.world.executors.functions.alike = False
         life = self.birth(
             "i", size=self.random.choice([6, 12, 20]), trouble=self.random.choice([0, 0.1, 0.3])
         )
@@ -202,10 +335,9 @@ class Chaos:
             self.world.rest()
             self._at_rest(life)
         for _ in range(calls):
-            numbers.append(self.world.call(self._some_part(life)))
-            if self.random.random() < 0.1:
-                path = some_path(self.random, known_paths(self.shelf(life)))
-                numbers.append(self.world.call(Cancel(life.id, path)))
+            if life.id not in self.world.storage.shelves:
+                break
+            numbers.extend(self._some_calls(life))
             for _ in range(self.random.choice([0, 0, 1, 2, 5, 20])):
                 if self.world.wire or self.world.executors.jobs:
                     self.world.step()
@@ -217,11 +349,28 @@ class Chaos:
         for call in numbers:
             answer = self.world.answers[call]
             if isinstance(answer, TaskpathError):
-                assert answer.code in REFUSALS, answer
-        if self.random.random() < 0.2:
-            self.world.call(Execute(life.id))
-            self.world.answer(self.world.call(Delete(life.id)))
-            assert not self.world.storage.shelves
+                assert answer.code in REFUSALS or life.forgives(answer), answer
+        if life.id in self.world.storage.shelves and self.random.random() < 0.2:
+            self.delete(life)
+
+    def _some_calls(self, life: Life) -> list[int]:
+        """Sends something; gives the numbers of the calls that are to be answered."""
+        source, call = self.random, self.world.call
+        numbers = [call(self._some_part(life))]
+        path = some_path(source, known_paths(self.shelf(life)))
+        if source.random() < 0.1:
+            numbers.append(call(Cancel(life.id, path)))
+        if source.random() < 0.2:
+            hasty = Cancel(life.id, path) if source.random() < 0.5 else self._some_part(life)
+            call(hasty, within=source.choice([0, 20, 100, 1000]))
+        if source.random() < 0.1:
+            self.outside.rename(life)
+        if source.random() < 0.05:
+            left = inline([{"last": {"$set": path}}])
+            numbers.append(call(SetContextUpdaters(life.id, path, left)))
+        if source.random() < 0.05 and life.update is None:
+            self.outside.update(life)
+        return numbers
 
     def _some_part(self, life: Life) -> Execute:
         """An execute of a small part, so that several have room beside each other."""
@@ -237,8 +386,13 @@ class Chaos:
         return execute
 
     def _at_rest(self, life: Life) -> None:
+        self.outside.check_name(life)
+        if life.update is not None and self.outside.updated(life) is not None:
+            life.replanted = True
         check_rest(self.shelf(life), life.model)
-        check_fresh(self.shelf(life), life.model, self.seen(life), self.given)
+        check_blame(self.shelf(life), life.workflow.does)
+        if not life.replanted:
+            check_fresh(self.shelf(life), life.model, self.seen(life), self.given)
 
 
 def live(source: random.Random) -> World:

@@ -10,8 +10,8 @@ import msgspec
 from taskpath.staleness import stale_of
 from taskpath_proto import paths
 from taskpath_proto.records import InstanceStatus, Rollup, TaskRecord
-from tests.support.scheduler_behaviour import digest
-from tests.support.scheduler_executors import Seen
+from tests.support.scheduler_behaviour import Behaviours, digest, plain
+from tests.support.scheduler_functions import Seen
 from tests.support.scheduler_model import Context, Model, Thing
 from tests.support.scheduler_storage import Shelf
 
@@ -105,6 +105,8 @@ def check_rest(shelf: Shelf, like: Model) -> None:
         assert record.own not in ("queued", "running"), (path, record.own)
         assert record.joining not in ("queued", "running"), (path, record.joining)
         assert record.retry is None, (path, record.retry)
+        assert record.losses == 0, (path, record.losses)
+        assert record.reason is None, (path, record.reason)
     stored = stored_model(shelf, like, with_values=False)
     stale = stored.stale()
     _check_shown(stored.root, shelf, stale, shelf.tasks)
@@ -204,3 +206,11 @@ def _same(path: str, told: Any, meant: Any) -> None:
 def copied(value: Any) -> Any:
     """A value that shares nothing with this one."""
     return msgspec.msgpack.decode(msgspec.msgpack.encode(value))
+
+
+def check_blame(shelf: Shelf, does: Behaviours) -> None:
+    """Only a task that ends executors is given up for that."""
+    for path, record in shelf.tasks.items():
+        if record.error is not None and record.error.type == "ExecutorLost":
+            assert record.status == "failed" or record.own == "failed", record
+            assert plain(path) in does.killers, (path, "is blamed")

@@ -1,56 +1,67 @@
-"""Executors that answer orders by a table of behaviours, whenever they are asked to."""
+"""Executors that take orders, report, hold, return, die and leave, whenever they are asked to."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Any
 
-import msgspec
-
-from taskpath import layers
-from taskpath_proto import paths
-from taskpath_proto.errors import ErrorCode, ErrorInfo, TaskpathError
-from taskpath_proto.plan import TaskSpec
-from taskpath_proto.records import TaskStatus
-from taskpath_proto.values import Inline
+from taskpath_proto.events import ExecutorBeat
+from taskpath_proto.queries import AskWanted, Wanted
 from taskpath_proto.work import (
     CancelAttempts,
     Order,
-    OrderKind,
     RunTasks,
     TaskFinished,
     TaskProgressed,
+    TasksHeld,
+    TasksReturned,
     TaskStarted,
 )
-from tests.support.scheduler_behaviour import Behaviours, condition, fails, result, updaters
-from tests.support.scheduler_storage import Shelf, Storage
+from tests.support.scheduler_functions import Asked, Functions
+from tests.support.scheduler_storage import Storage
 
-Report = TaskStarted | TaskProgressed | TaskFinished
+Report = TaskStarted | TaskProgressed | TasksHeld | TasksReturned | TaskFinished | ExecutorBeat
 
+Key = tuple[str, int, int]
+"""Of an order: instance, epoch and command."""
 
-def inline(value: Any) -> Inline:
-    """A value as its JSON text."""
-    return Inline(msgspec.json.encode(value).decode())
+MOST_BLAMES = 2
+"""So often an executor may die by chance under a task that runs alone on it: once more, and it is blamed."""
 
-
-@dataclass
-class Seen:
-    """What a function was given."""
-
-    argument: Any
-    context: dict[str, Any]
-    command: tuple[int, int]
+MOST_DEATHS = 50
+"""So many executors end by chance in one life: more, and nothing long is ever done."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
-    """One order at an executor."""
+    """One order at an executor.
+
+    Attributes:
+        executor: which one.
+        reported: as started, or as waiting: the delivery was acknowledged, the order is leased.
+        doubtful: it came redelivered, or from an older owner: it has to be asked whether it is wanted.
+        suspect: it may have ended an executor: it runs alone, reported first.
+        alone: it runs, and nothing else does.
+        began_alone: so it was when it began.
+        asked: the number of the call that asks.
+    """
 
     message: RunTasks
     order: Order
+    executor: str
     started: bool = False
     hangs: bool = False
+    reported: bool = False
+    doubtful: bool = False
+    suspect: bool = False
+    alone: bool = False
+    began_alone: bool = False
+    asked: int | None = None
+
+    @property
+    def named(self) -> tuple[tuple[str, int]]:
+        """Its path and command, as reports have them."""
+        return ((self.order.path, self.order.command),)
 
 
 class Executors:
@@ -58,147 +69,223 @@ class Executors:
 
     Attributes:
         jobs: what is out, by (instance, epoch, command).
-        seen: what each task was given at its last execution, by (instance, path).
-        alike: whether the same attempt must always be given the same.
+        functions: what they run.
+        names: those that live.
+        blames: how often one died under a task that had begun alone on it, by instance and path.
     """
 
     def __init__(self, storage: Storage, random: random.Random) -> None:
         self._storage, self._random = storage, random
-        self.behaviours: dict[str, Behaviours] = {}
-        self.jobs: dict[tuple[str, int, int], Job] = {}
-        self.seen: dict[tuple[str, str], Seen] = {}
-        self.alike = True
-        self._given: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+        self.functions = Functions(storage)
+        self.jobs: dict[Key, Job] = {}
+        self.names = ["e1"]
+        self.blames: dict[tuple[str, str], int] = {}
+        self._born = 3
+        self._epoch = 0
 
     def take(self, message: RunTasks) -> None:
         """Takes orders."""
-        assert message.revision <= self._storage.shelves[message.id].record.revision
         assert message.orders
+        if message.id in self._storage.graves and message.id not in self._storage.shelves:
+            return  # whoever asks is told that it is not wanted
+        name = self._random.choice(self.names)
+        # What an older owner has sent may have been decided anew meanwhile.
+        doubtful = message.epoch < self._epoch and self._random.random() < 0.9
+        self._epoch = max(self._epoch, message.epoch)
         for order in message.orders:
             key = (message.id, message.epoch, order.command)
             assert key not in self.jobs, "a command's number was used twice"
-            assert (order.path, order.attempt) not in self._storage.shelves[message.id].finished, (
+            self.jobs[key] = Job(message, order, name, doubtful=doubtful, suspect=order.suspect)
+
+    def check_new(self, message: RunTasks) -> None:
+        """Sees that orders of the present owner refer to what is stored, and that nothing done runs again."""
+        shelf = self._storage.shelves[message.id]
+        assert message.revision <= shelf.record.revision
+        for order in message.orders:
+            assert (order.path, order.attempt) not in shelf.finished, (
                 order,
                 "what was committed as done runs again",
             )
-            self.jobs[key] = Job(message, order)
+
+    # How they come and go.
+
+    def die(self) -> None:
+        """Some executor ends, but for one that would put the blame on a task once too often."""
+        if self._born > MOST_DEATHS:
+            return
+        name = self._random.choice(self.names)
+        blamed = self._blamed(name)
+        if blamed is None or self.blames.get(blamed, 0) < MOST_BLAMES:
+            self.end(name)
+
+    def end(self, name: str) -> None:
+        """An executor ends, and another one comes. What it had not reported comes back to somebody else."""
+        blamed = self._blamed(name)
+        if blamed is not None:
+            self.blames[blamed] = self.blames.get(blamed, 0) + 1
+        self._replace(name)
+        for key, job in list(self.jobs.items()):
+            if job.executor != name:
+                continue
+            if job.reported or self._random.random() < 0.1:
+                del self.jobs[key]
+            else:
+                other = self._random.choice(self.names)
+                self.jobs[key] = Job(job.message, job.order, other, doubtful=True, suspect=True)
+
+    def leave(self) -> list[Report]:
+        """An executor is told to end: it returns what waits, reports what it runs as finished, and says that
+        it is gone."""
+        reports: list[Report] = []
+        if self._born > MOST_DEATHS:
+            return reports
+        name = self._random.choice(self.names)
+        for key, job in list(self.jobs.items()):
+            if job.executor != name or job.hangs or job.asked is not None or job.doubtful:
+                continue
+            asked = self.functions.asked(job.message, job.order) if self.is_ready(job) else None
+            if job.started and asked is not None and not asked.kills:
+                reports.append(self.functions.end(asked, name, hangs=False))
+            elif not job.started:
+                reports.append(TasksReturned(job.message.id, job.message.epoch, name, job.named))
+            else:
+                continue
+            del self.jobs[key]
+        self.end(name)
+        if self._random.random() < 0.8:
+            reports.append(ExecutorBeat(name, 0, gone=True))
+        return reports
+
+    def _replace(self, name: str) -> None:
+        self.names.remove(name)
+        self._born += 1
+        self.names.append(f"e{self._born}")
+
+    def _blamed(self, name: str) -> tuple[str, str] | None:
+        """The task that might be blamed if an executor ended now: that it is not alone may be heard late."""
+        for job in self.jobs.values():
+            if job.executor == name and job.began_alone:
+                return job.message.id, job.order.path
+        return None
+
+    # Questions.
+
+    def is_ready(self, job: Job) -> bool:
+        """Whether a job can go on: what it refers to is stored, and it waits for no answer."""
+        shelf = self._storage.shelves.get(job.message.id)
+        return shelf is not None and job.message.revision <= shelf.record.revision and job.asked is None
+
+    def question(self, job: Job, call: int) -> AskWanted:
+        """Asks whether a doubtful job is wanted."""
+        job.asked = call
+        return AskWanted(job.message.id, job.message.epoch, job.executor, job.named)
+
+    def told(self, call: int, answer: Wanted) -> None:
+        """A question was answered."""
+        for key, job in list(self.jobs.items()):
+            if job.asked == call:
+                job.asked, job.doubtful = None, False
+                if job.order.command not in answer.commands:
+                    del self.jobs[key]
+
+    def ask_again(self) -> None:
+        """The owner that was asked is gone."""
+        for job in self.jobs.values():
+            job.asked = None
 
     def cancel(self, message: CancelAttempts) -> list[Report]:
         """Stops attempts; some had just ended, and are reported nevertheless."""
         late: list[Report] = []
         for command in message.commands:
             job = self.jobs.pop((message.id, message.epoch, command), None)
-            if job is not None and self._random.random() < 0.3:
-                late.append(
-                    self._finish(job, self._storage.shelves[message.id].spec(job.order.path), hangs=False)
-                )
+            if job is not None and self._random.random() < 0.3 and self.is_ready(job):
+                asked = self.functions.asked(job.message, job.order)
+                if asked is not None and not asked.kills:
+                    late.append(self.functions.end(asked, job.executor, hangs=False))
         return late
+
+    def held(self) -> list[Report]:
+        """What executors say that they hold, when they are asked."""
+        return [
+            TasksHeld(job.message.id, job.message.epoch, job.executor, job.named)
+            for job in self.jobs.values()
+            if job.reported or self._random.random() < 0.5
+        ]
 
     def forget(self) -> None:
         """They die with the process."""
         self.jobs.clear()
-
-    def forget_items(self, id: str, path: str, shelf: Shelf) -> None:
-        """An item is gone with what is below it; if it comes again, it is another one."""
-        for key in [key for key in self._given if key[0] == id and paths.is_under(key[1], path)]:
-            del self._given[key]
-        shelf.finished = {done for done in shelf.finished if not paths.is_under(done[0], path)}
 
     def forget_instance(self, id: str) -> None:
         """An instance is gone."""
         for key in [key for key in self.jobs if key[0] == id]:
             del self.jobs[key]
 
-    def work(self, key: tuple[str, int, int], now: int) -> list[Report]:
+    # Work.
+
+    def work(self, key: Key, now: int) -> list[Report]:
         """Goes on with a job; gives what is reported."""
         job = self.jobs[key]
+        asked = self.functions.asked(job.message, job.order)
+        if asked is None:
+            del self.jobs[key]  # of a tree that is no more
+            return []
+        runs, chance = asked.runs, self._random.random()
+        kills = runs and asked.kills
+        hangs = runs and asked.hangs and not kills
+        if kills and (job.started or not job.suspect) and chance < 0.8:
+            if not job.started and chance < 0.3:
+                return self._start(job, now, alone=False)
+            self.end(job.executor)
+            return []
+        if not job.started and runs:
+            if job.suspect:
+                return self._start_suspect(job, now)
+            if hangs or chance < 0.2:
+                job.hangs = hangs
+                reports = [*self._company(job, now), *self._start(job, now, alone=False)]
+                return reports if chance >= 0.1 else [*reports, self._progress(job)]
+        if kills or (hangs and runs):
+            return []
+        if not job.reported and chance > 0.97:
+            job.reported = True
+            return [TasksHeld(job.message.id, job.message.epoch, job.executor, job.named)]
+        if not job.started and chance > 0.95:
+            del self.jobs[key]
+            return [TasksReturned(job.message.id, job.message.epoch, job.executor, job.named)]
+        ended = self._ended(job, asked, hangs=hangs)
+        return ended if job.started else [*self._company(job, now), *ended]
+
+    def _ended(self, job: Job, asked: Asked, *, hangs: bool) -> list[Report]:
+        report = self.functions.end(asked, job.executor, hangs=hangs)
+        del self.jobs[job.message.id, job.message.epoch, job.order.command]
+        return [report]
+
+    def _start_suspect(self, job: Job, now: int) -> list[Report]:
+        """A suspect is reported before it begins, and whether it is alone; it may have to wait for that."""
+        running = [one for one in self.jobs.values() if one.executor == job.executor and one.started]
+        if running and self._random.random() < 0.8:
+            return []
+        asked = self.functions.asked(job.message, job.order)
+        job.hangs = asked is not None and asked.hangs and asked.runs and not asked.kills
+        return [*self._company(job, now), *self._start(job, now, alone=not running)]
+
+    def _start(self, job: Job, now: int, *, alone: bool) -> list[Report]:
+        job.started = job.reported = True
+        job.alone, job.began_alone = alone, job.began_alone or alone
         message, order = job.message, job.order
-        spec = self._storage.shelves[message.id].spec(order.path)
-        does = self.behaviours[message.id].of(order.path)
-        hangs = order.kind is OrderKind.TASK and does.hangs and fails(does, order.attempt)
-        hangs = hangs and self._context(job) is not None
-        reports: list[Report] = []
-        runs = self._judge(job, spec) is True
-        chance = self._random.random()
-        if not job.started and runs and (hangs or chance < 0.2):
-            job.started, job.hangs = True, hangs
-            started = TaskStarted(message.id, message.epoch, order.command, order.path, now, "e1")
-            reports.append(started)
-            if chance < 0.1:
-                fraction = round(self._random.random(), 2)
-                reports.append(
-                    TaskProgressed(message.id, message.epoch, order.command, order.path, fraction, "going on")
-                )
-            return reports
-        if hangs and runs:
-            return reports
-        reports.append(self._finish(job, spec, hangs=hangs))
-        del self.jobs[key]
-        return reports
+        return [
+            TaskStarted(message.id, message.epoch, order.command, order.path, now, job.executor, alone=alone)
+        ]
 
-    def _judge(self, job: Job, spec: TaskSpec) -> bool | None:
-        if not job.order.condition:
-            return True
-        context = self._context(job)
-        if context is None:
-            return None
-        return condition(self.behaviours[job.message.id].of(job.order.path), job.order.path, context)
+    def _company(self, job: Job, now: int) -> list[Report]:
+        """What ran alone beside this job does so no more."""
+        for one in self.jobs.values():
+            if one.executor == job.executor and one.alone:
+                return self._start(one, now, alone=False)
+        return []
 
-    def _context(self, job: Job) -> dict[str, Any] | None:
-        """What the function sees; None if what some task left cannot be applied."""
-        message = job.message
-        try:
-            return layers.build(message.base_context, message.layers, self._storage.shelves[message.id].read)
-        except TaskpathError:
-            return None
-
-    def _argument(self, job: Job, context: dict[str, Any]) -> Any:
+    def _progress(self, job: Job) -> Report:
+        fraction = round(self._random.random(), 2)
         message, order = job.message, job.order
-        argument = self._storage.shelves[message.id].read(order.argument)
-        self.seen[message.id, order.path] = Seen(argument, context, (message.epoch, order.command))
-        if order.kind is OrderKind.TASK and self.alike:
-            known = self._given.setdefault((message.id, order.path, order.attempt), (argument, context))
-            assert known == (argument, context), (order, "the same attempt was given something else")
-        return argument
-
-    def _finish(self, job: Job, spec: TaskSpec, *, hangs: bool) -> TaskFinished:
-        message, order = job.message, job.order
-        does = self.behaviours[message.id].of(order.path)
-        finished = TaskFinished(
-            message.id, message.epoch, order.command, order.path, TaskStatus.OK, 1_000, 1, "e1"
-        )
-        context = self._context(job)
-        if context is None:
-            return _failed(finished, "UpdaterError", retryable=False)
-        if order.kind is OrderKind.JOIN:
-            return finished
-        argument = self._argument(job, context)
-        judged = condition(does, order.path, context) if order.condition else True
-        if judged is False:
-            self._given.pop((message.id, order.path, order.attempt), None)  # it gives its number back
-            return _replace(finished, status=TaskStatus.SKIPPED)
-        if judged is None:
-            return _failed(finished, "ConditionRaised", retryable=False)
-        if order.kind is OrderKind.FOREACH:
-            items = argument if spec.foreach is True else context.get(str(spec.foreach))
-            if not isinstance(items, list):
-                return _failed(finished, "NotAList", retryable=False)
-            return _replace(finished, result=inline(items), count=len(items))
-        if order.kind is OrderKind.CONDITION:
-            return finished
-        if fails(does, order.attempt) and not hangs:
-            return _failed(finished, "ValueError", retryable=does.retryable)
-        returned = result(spec, does, order.path, order.attempt, argument, context)
-        left = updaters(does, order.path, returned, context)
-        return _replace(
-            finished, result=inline(returned), updaters=inline(left) if left is not None else None
-        )
-
-
-def _replace(finished: TaskFinished, **changes: Any) -> TaskFinished:
-    return msgspec.structs.replace(finished, **changes)
-
-
-def _failed(finished: TaskFinished, type: str, *, retryable: bool) -> TaskFinished:
-    error = ErrorInfo(ErrorCode.EXECUTION_FAILED, "It fails.", path=finished.path, type=type)
-    return _replace(finished, status=TaskStatus.FAILED, error=error, retryable=retryable)
+        return TaskProgressed(message.id, message.epoch, order.command, order.path, fraction, "going on")

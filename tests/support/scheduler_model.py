@@ -140,6 +140,7 @@ class Model:
         self._cut: Container[str] = ()
         self._unjoined: Container[str] = ()
         self._torn: set[Thing] = set()
+        self._lost: Container[tuple[str, int]] = ()
         self._kept: set[Thing] = set()
 
     def execute(
@@ -152,6 +153,7 @@ class Model:
         unstarted: Container[str] = (),
         cut: Container[str] = (),
         unjoined: Container[str] = (),
+        lost: Container[tuple[str, int]] = (),
     ) -> None:
         """Runs a path.
 
@@ -164,16 +166,53 @@ class Model:
             unstarted: the tasks that a cancel kept from starting.
             cut: the foreaches that a cancel met when they had more to start.
             unjoined: the groups of which a cancel met the join.
+            lost: the attempts whose executors were lost: path and number.
 
         Raises:
             Refused: the call is not accepted.
         """
-        self._pattern, self._mode, self._upstream = Pattern(path), mode, upstream
+        self.check(path, mode, upstream, argument)
         self._ran, self._kept = set(), set()
         self._stopped, self._unstarted, self._cut = stopped or {}, unstarted, cut
-        self._unjoined, self._torn = unjoined, set()
-        self._check(path, argument)
+        self._unjoined, self._torn, self._lost = unjoined, set(), lost
         self._group(self.root, self.data, self.base, argument, self.base)
+
+    def replant(self, plan: Plan, does: Behaviours, data: JSON) -> None:
+        """Gives it new data and another tree: tasks whose path and kind stay keep what they have."""
+        self.does, self.data = does, data
+        root = Thing(TaskSpec(name="", run=False, subtasks=plan.tasks, sequential=True), "#", None)
+        _adopt(root, self.root)
+        self.root = root
+        self._join_anew(root)
+
+    def _join_anew(self, thing: Thing) -> None:
+        """Groups that are done only now, as what was missing in them is gone, are joined."""
+        for child in thing.children:
+            self._join_anew(child)
+        if thing.torn and thing.done and not thing.plain:
+            thing.left, thing.torn = self._tick(), False
+
+    def set_updaters(self, path: str, updaters: list[JSON]) -> None:
+        """Replaces what a task left in the context by its updaters.
+
+        Raises:
+            Refused: there is no such task, or it has no function.
+        """
+        found = [one for one in self.root.all() if one.path == path]
+        if not found:
+            raise Refused(ErrorCode.CANNOT_FIND_TASK, path)
+        thing = found[0]
+        if not thing.spec.run or thing.foreach or thing.above is None:
+            raise Refused(ErrorCode.INVALID_REQUEST, path)
+        thing.updaters = updaters or None
+        thing.own_left = self._tick()
+        if not thing.plain and thing.done:
+            thing.left = self._tick()
+        above: Thing | None = thing.above
+        while above is not None:
+            if above.done:
+                above.left = self._tick()
+            above = above.above
 
     def stale(self) -> set[str]:
         """The tasks that have ended and are not fresh; a foreach is no task, its items are."""
@@ -185,7 +224,13 @@ class Model:
 
     # Whether a call is accepted.
 
-    def _check(self, path: str, argument: JSON) -> None:
+    def check(self, path: str, mode: Mode, upstream: Upstream, argument: JSON = ABSENT) -> None:
+        """Whether an execute is accepted now.
+
+        Raises:
+            Refused: it is not.
+        """
+        self._pattern, self._mode, self._upstream = Pattern(path), mode, upstream
         if argument is not ABSENT and self._pattern.names_items and not self._pattern.is_path:
             raise Refused(ErrorCode.INVALID_REQUEST, path)
         if not any(self._covered(thing) for thing in self.root.all()) and not self._could_come():
@@ -264,7 +309,11 @@ class Model:
         if not thing.children and thing.own is None and thing.path not in self._unstarted:
             thing.joined = True
         ran_here = len(self._ran) > ran or thing in self._ran or thing.left == 0 or torn
-        if thing.done and ran_here and self._join(thing, outside):
+        if not ran_here:
+            return
+        if not thing.done:
+            thing.torn = True  # whoever runs the rest joins it
+        elif self._join(thing, outside):
             thing.left = self._tick()
 
     def _join(self, thing: Thing, outside: Context) -> bool:
@@ -379,7 +428,8 @@ class Model:
             thing.own, thing.attempt = "cancelled", stopped_at
             return
         if context is None:
-            thing.own, thing.result, thing.attempt = "failed", None, thing.attempt + is_task
+            thing.own, thing.result = "failed", None
+            thing.attempt = self._next_attempt(thing) if is_task else thing.attempt
             return
         evaluated = condition(does, thing.path, context) if spec.condition and not thing.item else True
         if evaluated is False:
@@ -396,9 +446,12 @@ class Model:
         if not is_task:
             thing.own = "ok" if evaluated else "failed"
             return
+        if evaluated and does.kills:
+            thing.own, thing.result, thing.attempt = "failed", None, self._next_attempt(thing)
+            return
         tries = spec.retry.attempts if spec.retry is not None and (does.retryable or does.hangs) else 1
         for _ in range(tries):
-            thing.attempt += 1
+            thing.attempt = self._next_attempt(thing)
             if evaluated and not fails(does, thing.attempt):
                 thing.own = "ok"
                 thing.result = result(spec, does, thing.path, thing.attempt, argument, context)
@@ -408,6 +461,12 @@ class Model:
             if not evaluated:
                 break
         thing.own, thing.result = "failed", None
+
+    def _next_attempt(self, thing: Thing) -> int:
+        number = thing.attempt + 1
+        while (thing.path, number) in self._lost:
+            number += 1
+        return number
 
     def _read_list(self, thing: Thing, items: list[JSON]) -> None:
         thing.items = items
@@ -460,6 +519,27 @@ class Model:
         if thing.foreach and thing.spec.context_var is not None and context is not None:
             context = {**context, thing.spec.context_var: thing.joined_result()}
         return context
+
+
+def _adopt(new: Thing, old: Thing) -> None:
+    """A task takes over what another one has that has its path and its kind."""
+    new.bound, new.left, new.attempt = old.bound, old.left, old.attempt
+    new.argument, new.context = old.argument, old.context
+    new.items, new.joining, new.torn = old.items, old.joining, old.torn
+    if new.own is not None and old.own is not None:
+        new.own, new.own_left = old.own, old.own_left
+    if new.plain or new.foreach or new.spec.run:
+        new.result, new.updaters = old.result, old.updaters
+    if new.foreach:
+        new.children = [
+            Thing(new.spec, f"{new.path}[{index}]", new, item=True) for index in range(len(old.children))
+        ]
+    before = {one.path: one for one in old.children}
+    for child in new.children:
+        known = before.get(child.path)
+        if known is not None and (known.plain, known.foreach) == (child.plain, child.foreach):
+            _adopt(child, known)
+    new.joined = not new.children and new.left > 0
 
 
 def _rests(thing: Thing, steps: tuple[str, ...]) -> set[tuple[str, ...]]:

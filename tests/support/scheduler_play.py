@@ -16,6 +16,7 @@ from taskpath_proto.events import InstanceChanged
 from taskpath_proto.plan import Plan, TaskSpec
 from taskpath_proto.records import AttemptStatus, Mode, TaskRecord, TaskStatus, Upstream
 from taskpath_proto.work import (
+    CancelAttempts,
     ExpandPlan,
     Order,
     OrderKind,
@@ -28,7 +29,7 @@ from taskpath_proto.work import (
 from taskpath_services.scheduler.effects import Outcome, Timer
 from taskpath_services.scheduler.partition import Partition
 from tests.support.scheduler_behaviour import plain
-from tests.support.scheduler_executors import inline
+from tests.support.scheduler_functions import inline
 from tests.support.scheduler_storage import Shelf, Storage
 
 Function = Callable[[Any, dict[str, Any], int], Any]
@@ -216,7 +217,8 @@ class Play:
                 self.events.append(event)
         self._answers.extend(outcome.answers)
         for cancellation in outcome.cancellations:
-            self.cancelled.extend(cancellation.commands)
+            if isinstance(cancellation, CancelAttempts):
+                self.cancelled.extend(cancellation.commands)
         for timer in outcome.timers:
             heapq.heappush(self._timers, (timer.due, len(self.events) * 1000 + len(self._timers), timer))
         for mailbox, command in outcome.commands:
@@ -236,6 +238,7 @@ class Play:
     def _finished(self, message: RunTasks, order: Order) -> TaskFinished:
         path, shelf = order.path, self.shelf
         spec = shelf.spec(path)
+        assert spec is not None
         try:
             context = layers.build(message.base_context, message.layers, shelf.read)
         except TaskpathError as error:
@@ -250,7 +253,7 @@ class Play:
                 "e",
                 error=error.info,
             )
-        argument = shelf.read(order.argument)
+        argument = shelf.read(message.argument_of(order))
 
         def report(status: TaskStatus, **fields: Any) -> TaskFinished:
             return TaskFinished("i", message.epoch, order.command, path, status, self.now, 1, "e", **fields)

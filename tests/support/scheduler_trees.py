@@ -6,18 +6,29 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from taskpath_proto.plan import Plan, RetrySpec, TaskSpec
+from msgspec.structs import replace
+
+from taskpath_proto import paths
+from taskpath_proto.plan import Handler, Plan, RetrySpec, TaskSpec
 from tests.support.scheduler_behaviour import EVER, Behaviour, Behaviours
+from tests.support.scheduler_storage import Shelf
 
 
 @dataclass
 class Workflow:
-    """A workflow with everything that its instances need."""
+    """A workflow with everything that its instances need.
+
+    Attributes:
+        next: the tree that its generator makes of new data, and what the functions there do.
+        handlers_fail: how many of the first calls of a handler fail.
+    """
 
     plan: Plan
     does: Behaviours
     data: Any = "data"
     base: dict[str, Any] = field(default_factory=lambda: {"trail": [], "numbers": [1, 2, 3], "slot": []})
+    next: tuple[Plan, Behaviours] | None = None
+    handlers_fail: dict[Handler, int] = field(default_factory=dict)
 
 
 class Grower:
@@ -26,10 +37,11 @@ class Grower:
     Args:
         random: where chance comes from.
         trouble: how likely things fail, are skipped and the like; from 0 to 1.
+        poison: how likely a task ends whoever runs it.
     """
 
-    def __init__(self, random: random.Random, trouble: float = 0.3) -> None:
-        self._random, self._trouble = random, trouble
+    def __init__(self, random: random.Random, trouble: float = 0.3, poison: float = 0.0) -> None:
+        self._random, self._trouble, self._poison = random, trouble, poison
         self._does = Behaviours()
         self._lists = ["numbers"]
         self._left = 0
@@ -38,7 +50,42 @@ class Grower:
         """A workflow of about so many tasks, not counting items."""
         self._left = self._random.randint(1, size)
         count = self._random.randint(0 if self._chance(0.05) else 1, 4)
-        return Workflow(Plan(tasks=self._list("#", count, 0)), self._does)
+        handlers = tuple(handler for handler in Handler if self._chance(0.25))
+        return Workflow(
+            Plan(tasks=self._list("#", count, 0), handlers=handlers),
+            self._does,
+            handlers_fail={handler: self._random.choice([0, 0, 0, 1, 2, 5]) for handler in handlers},
+        )
+
+    def changed(self, workflow: Workflow) -> tuple[Plan, Behaviours]:
+        """What becomes of a tree when the data changes."""
+        self._left = self._random.randint(0, 4)
+        self._does = Behaviours(dict(workflow.does.by_path), set(workflow.does.killers))
+        return replace(workflow.plan, tasks=self._changed("#", workflow.plan.tasks, 0)), self._does
+
+    def _changed(self, above: str, tasks: tuple[TaskSpec, ...], depth: int) -> tuple[TaskSpec, ...]:
+        kept = [self._changed_task(above, task, depth) for task in tasks if not self._chance(0.1)]
+        if len(kept) > 1 and self._chance(0.1):
+            kept[0], kept[1] = kept[1], kept[0]
+        if self._chance(0.2):
+            free = sorted({*"abcdef"} - {task.name for task in tasks})
+            if free:
+                new = self._task(above, self._random.choice(free), depth)
+                kept.insert(self._random.randint(0, len(kept)), new)
+        return tuple(kept)
+
+    def _changed_task(self, above: str, task: TaskSpec, depth: int) -> TaskSpec:
+        if self._chance(0.1):
+            return _as_parallel(task, self._task(above, task.name, depth))
+        if task.subtasks is None:
+            return task
+        fields: dict[str, Any] = {}
+        if self._chance(0.15):
+            fields["sequential"] = False
+        if self._chance(0.15) and task.foreach is None:
+            fields["run"] = not task.run
+        below = self._changed(f"{above}.{task.name}", task.subtasks, depth + 1)
+        return replace(task, subtasks=below, **fields)
 
     def _chance(self, likely: float) -> bool:
         return self._random.random() < likely
@@ -81,7 +128,7 @@ class Grower:
         elif not is_group and does.items is not None:
             fields["context_var"] = f"list_{name}"
             self._lists.append(f"list_{name}")
-        self._does.by_path[path] = does
+        self._does.put(path, does)
         if is_group:
             if has_run and self._chance(0.4):
                 fields["dest"] = self._random.choice(["u", "dest"])
@@ -104,9 +151,16 @@ class Grower:
             )
         if has_run and self._chance(0.2):
             does.padding = self._random.choice([50, 400])
+        does.kills = has_run and self._chance(self._poison)
         does.updates = has_run and self._chance(0.25)
         does.clashes = has_run and self._chance(self._trouble / 2)
         return does
+
+
+def _as_parallel(old: TaskSpec, new: TaskSpec) -> TaskSpec:
+    """A task in another's place, parallel if that was: the model cannot know in which order they ran."""
+    was_parallel = old.subtasks is not None and not old.sequential
+    return replace(new, sequential=False) if was_parallel else new
 
 
 def some_path(random: random.Random, known: list[str]) -> str:
@@ -134,3 +188,19 @@ def some_path(random: random.Random, known: list[str]) -> str:
         changed.insert(0, "**")
     path = "#" + "".join(step if step.startswith("[") else "." + step for step in changed)
     return path if "][" not in path and not path.startswith("#[") else "#.**"
+
+
+def known_paths(shelf: Shelf) -> list[str]:
+    """Some paths of an instance's tree."""
+    found: list[str] = []
+    pending = [(paths.child(paths.ROOT, spec.name), spec, False) for spec in shelf.record.plan.tasks]
+    while pending:
+        path, spec, item = pending.pop()
+        found.append(path)
+        if spec.foreach is not None and not item:
+            record = shelf.tasks.get(path)
+            count = record.count if record is not None and record.count else 0
+            pending.extend((paths.item(path, index), spec, True) for index in range(count))
+        else:
+            pending.extend((paths.child(path, sub.name), sub, False) for sub in spec.subtasks or ())
+    return found

@@ -2,76 +2,49 @@
 
 Reports are reordered, repeated and delayed; batches are cut differently; timers fire in time; the owner dies
 between any two effects and another takes over. The order of effects is the one of a bus that is lost with the
-process: events first, then commands, then answers.
+process: events first, then commands, then answers; or, half of the time, that of a durable bus: commands,
+then events, then answers, and a batch that was not acknowledged comes again. There executors outlive owners,
+die by themselves and leave; an owner that was taken for dead may go on beside its successor; stores lose
+changes.
 """
 
 from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from taskpath_proto import paths
-from taskpath_proto.calls import Call
+import msgspec
+from msgspec import UNSET
+
+from taskpath import updaters
+from taskpath_proto import codec
+from taskpath_proto.calls import Call, Command
 from taskpath_proto.codec import Message
-from taskpath_proto.commands import Accepted, Cancel, CreateInstance, Delete, Execute
+from taskpath_proto.commands import Accepted, CreateInstance
 from taskpath_proto.errors import TaskpathError
-from taskpath_proto.events import InstanceChanged
-from taskpath_proto.work import ExpandPlan, PlanExpanded, RunHandler, RunTasks, TaskFinished
-from taskpath_services.scheduler import cancel as cancel_module
-from taskpath_services.scheduler import instance as instance_module
-from taskpath_services.scheduler import results as results_module
+from taskpath_proto.events import ExecutorBeat, InstanceChanged, InstanceDeleted
+from taskpath_proto.plan import Plan
+from taskpath_proto.queries import AskWanted, Wanted
+from taskpath_proto.records import TaskRecord
+from taskpath_proto.work import CancelAttempts, ExpandPlan, PlanExpanded, RunHandler, RunTasks, WhatIsHeld
 from taskpath_services.scheduler import windows as windows_module
 from taskpath_services.scheduler.effects import Outcome, Timer
-from taskpath_services.scheduler.frames import Frame
 from taskpath_services.scheduler.partition import Partition
-from tests.support.scheduler_executors import Executors, inline
+from tests.support.scheduler_calls import FAR, Calls
+from tests.support.scheduler_executors import Executors, Job, Key
+from tests.support.scheduler_functions import inline
+from tests.support.scheduler_handling import Handling
+from tests.support.scheduler_limits import spied_cancels
+from tests.support.scheduler_rivals import Rival, Step
 from tests.support.scheduler_storage import Shelf, Storage
 from tests.support.scheduler_trees import Workflow
+from tests.support.scheduler_twins import Twins, compare_tasks, same_instance
 
 PARTITION = 0
-FAR = 1 << 60
-
-
-@contextmanager
-def small_limits(random: random.Random) -> Iterator[None]:
-    """Makes windows and values small, so that little trees meet the limits."""
-    small: list[tuple[Any, str, list[int]]] = [
-        (windows_module, "WINDOW", [1, 2, 3, 8]),
-        (instance_module, "KEEP_BYTES", [40]),
-        (instance_module, "RECENT_BYTES", [0, 500]),
-        (results_module, "INLINE_BYTES", [120]),
-        (results_module, "KEEP_BYTES", [40]),
-    ]
-    kept = [getattr(module, name) for module, name, _ in small]
-    try:
-        for (module, name, values), value in zip(small, kept, strict=True):
-            setattr(module, name, random.choice([*values, value]))
-        yield
-    finally:
-        for (module, name, _), value in zip(small, kept, strict=True):
-            setattr(module, name, value)
-
-
-@contextmanager
-def spied_cancels(found: list[tuple[str, str]]) -> Iterator[None]:
-    """Collects the foreaches that a cancel meets and that have more to start.
-
-    A run that ends at once with the cancel stores no word of them.
-    """
-    remember = cancel_module._remember
-
-    def spy(instance: instance_module.Instance, frame: Frame) -> None:
-        found.append((instance.id, frame.node.path))
-        remember(instance, frame)
-
-    cancel_module._remember = spy
-    try:
-        yield
-    finally:
-        cancel_module._remember = remember
+LEASE = 30_000
 
 
 class Crashed(Exception):
@@ -84,57 +57,76 @@ class World:
     Args:
         random: what happens next.
         crashes: how likely the owner dies while it lets the effects of a batch out.
+        deaths: how likely an executor dies, on a durable bus.
+        stalls: how likely an owner that is taken for dead goes on, on a durable bus.
+        losses: how likely a store loses a change, on a durable bus.
         calm: reports arrive once, in order, and at once.
+        durable: what the bus has taken survives the owner.
     """
 
-    def __init__(self, random: random.Random, *, crashes: float = 0.0, calm: bool = False) -> None:
+    def __init__(
+        self,
+        random: random.Random,
+        *,
+        crashes: float = 0.0,
+        deaths: float = 0.0,
+        stalls: float = 0.0,
+        losses: float = 0.0,
+        calm: bool = False,
+        durable: bool = False,
+    ) -> None:
         self.random = random
+        self.durable = durable
+        self.deaths = deaths if durable else 0.0
+        self.stalls = stalls if durable else 0.0
         self.crashes = crashes
         self.calm = calm
         self.now = 1_000_000
         self.storage = Storage()
         self.executors = Executors(self.storage, random)
+        self.handling = Handling(random, durable=durable)
+        self.twins = Twins(random, losses if durable else 0.0)
+        self.calls = Calls()
+        self.answers = self.calls.answers
         self.workflows: dict[str, Workflow] = {}
         self.wire: list[Message] = []
-        self.answers: dict[int, Accepted | TaskpathError] = {}
         self.on_event: Callable[[Shelf, InstanceChanged], None] | None = None
-        self.messages = 0
-        self.lives = 0
+        self.messages = self.lives = self.rivals = 0
         self.cut: dict[str, set[str]] = {}
         self._cut_now: list[tuple[str, str]] = []
-        self._waiting: dict[int, Call] = {}
-        self._calls = 0
         self._timers: list[tuple[int, int, Timer]] = []
         self._armed = 0
         self._ghosts: list[Message] = []
-        self._out: dict[tuple[str, int], tuple[str, str]] = {}
-        self.partition = Partition(PARTITION, 0)
+        self._out: dict[Key, str] = {}
+        self._again: list[Message] = []
+        self._left: list[Step] = []
+        self._rivals: list[Rival] = []
+        self._beat_at = 0
+        self._lease = LEASE if durable else None
+        self.executors.functions.alike = not durable
+        if durable:
+            self.executors.names = ["e1", "e2", "e3"]
+        self.partition = Partition(PARTITION, 0, self._lease)
         self.take_over()
 
     # What callers do.
 
-    def create(self, id: str, workflow: Workflow, *, execute: bool = False, argument: Any = None) -> int:
+    def create(self, id: str, workflow: Workflow, **fields: Any) -> int:
         """Asks for an instance; gives the number of the call."""
         self.workflows[id] = workflow
-        self.executors.behaviours[id] = workflow.does
-        return self.call(
-            CreateInstance(
-                id=id,
-                workflow="w",
-                queue="default",
-                realm="default",
-                data=inline(workflow.data),
-                base_context=inline(workflow.base),
-                execute=execute,
-                argument=inline(argument) if argument is not None else None,
-            )
-        )
+        self.executors.functions.behaviours[id] = workflow.does
+        self.handling.fails[id] = workflow.handlers_fail
+        data, base = inline(workflow.data), inline(workflow.base)
+        return self.call(CreateInstance(id, "w", "default", "default", data, base, **fields))
 
-    def call(self, body: CreateInstance | Execute | Cancel | Delete) -> int:
-        """Sends a call, and sends it again if the owner dies before it is answered; gives its number."""
-        self._calls += 1
-        call = Call(body, "reply", self._calls, FAR)
-        self._waiting[call.call] = call
+    def call(self, body: Command, *, within: int | None = None) -> int:
+        """Sends a call, and sends it again if the owner dies before it is answered; gives its number.
+
+        Args:
+            body: what is asked.
+            within: after so many ms nobody waits for the answer any more, and it is not sent again.
+        """
+        call = self.calls.make(body, FAR if within is None else self.now + within)
         self.wire.append(call)
         return call.call
 
@@ -144,7 +136,7 @@ class World:
             self.step()
         return self.answers.pop(number)
 
-    def do(self, body: Execute | Cancel | Delete) -> Accepted:
+    def do(self, body: Command) -> Accepted:
         """Calls, and waits for the answer.
 
         Raises:
@@ -155,31 +147,42 @@ class World:
             raise found
         return found
 
-    def rest(self, id: str | None = None) -> None:
-        """Goes on until nothing is under way: nowhere, or of one instance."""
+    def rest(self) -> None:
+        """Goes on until nothing is under way."""
         steps = 0
-        while self.is_busy(id):
+        while self.is_busy():
             self.step()
             steps += 1
             assert steps < 50_000, "it does not end"
+        for shelf in self.storage.shelves.values():
+            self.twins.at_rest(shelf)
 
-    def is_busy(self, id: str | None = None) -> bool:
+    def is_busy(self) -> bool:
         """Whether something is under way."""
-        if id is not None:
-            shelf = self.storage.shelves.get(id)
-            return shelf is not None and bool(shelf.record.runs)
-        return bool(self.wire or self._waiting) or any(
-            shelf.record.runs for shelf in self.storage.shelves.values()
+        return bool(self.wire or self.calls.waiting or self._rivals) or any(
+            record.runs or record.handlers or record.deleting or (record.ephemeral and record.status.ended)
+            for record in (shelf.record for shelf in self.storage.shelves.values())
         )
+
+    def read(self, id: str) -> Shelf:
+        """What is stored of an instance, or was before it went."""
+        shelf = self.storage.shelves.get(id)
+        return shelf if shelf is not None else self.storage.graves[id]
 
     # What happens.
 
     def step(self) -> None:
         """One thing happens: executors go on, or the owner takes a batch."""
         self.now += self.random.randrange(20)
-        if not self.wire and not self.executors.jobs:
+        if not (self.wire or self.executors.jobs or self.handling.jobs or self._rivals):
             assert self._timers, "nothing happens any more"
             self.now = max(self.now, self._timers[0][0])
+        if self.deaths and self.random.random() < self.deaths:
+            self._lose_executor()
+        if self._rivals and self.random.random() < 0.5:
+            self._let_rival_act()
+        if self.handling.jobs and self.random.random() < 0.4:
+            self._report(self.handling.work())
         if self.executors.jobs and (not self.wire or self.random.random() < 0.6):
             self._work()
         if self.wire or (self._timers and self._timers[0][0] <= self.now):
@@ -188,19 +191,46 @@ class World:
             except Crashed:
                 self.take_over()
 
+    def _lose_executor(self) -> None:
+        if self.random.random() < 0.5:
+            self.executors.die()
+        else:
+            self.wire.extend(self.executors.leave())
+
     def _work(self) -> None:
-        keys = [key for key, job in self.executors.jobs.items() if not job.hangs]
+        ready = self.executors.is_ready
+        keys = [key for key, job in self.executors.jobs.items() if not job.hangs and ready(job)]
         if not keys:
-            if not self.wire:
+            if self._timers and not self.wire:
                 self.now = max(self.now, self._timers[0][0])
+            elif not self.wire and not self._rivals:
+                self.executors.jobs.clear()  # of an owner that died before it had recorded them
             return
         if not self.calm:
             keys = self.random.sample(keys, self.random.randint(1, min(len(keys), 6)))
         for key in keys:
+            job = self.executors.jobs.get(key)
+            if job is not None:
+                self._go_on(key, job)
+
+    def _go_on(self, key: Key, job: Job) -> None:
+        if job.doubtful:
+            number = self.calls.next()
+            self.wire.append(Call(self.executors.question(job, number), "executor", number, FAR))
+            return
+        try:
             reports = self.executors.work(key, self.now)
+        except (LookupError, TypeError):
+            # What a rival's order refers to may never have been stored.
+            assert job.message.epoch < self.storage.epoch
+            del self.executors.jobs[key]
+            return
+        self._report(reports)
+
+    def _report(self, reports: list[Any]) -> None:
+        self.wire.extend(reports)
+        if not self.calm and self.random.random() < 0.1:
             self.wire.extend(reports)
-            if not self.calm and self.random.random() < 0.1:
-                self.wire.extend(reports)
 
     def _batch(self) -> None:
         if self.calm:
@@ -211,126 +241,247 @@ class World:
             batch, self.wire = self.wire[:size], self.wire[size:]
             if self._ghosts and self.random.random() < 0.3:
                 batch.append(self._ghosts.pop())
-        self.decide(batch)
+        self._decide(batch)
 
-    def decide(self, batch: list[Message]) -> None:
+    def _decide(self, batch: list[Message]) -> None:
         """The owner takes a batch and lets its effects out."""
         self.messages += len(batch)
         timers: list[Timer] = []
         while self._timers and self._timers[0][0] <= self.now:
             timers.append(heapq.heappop(self._timers)[2])
-        for id in self.partition.unknown(batch):
-            self.partition.load(id, self.storage.load(id), self.now)
-        for message in batch:
-            if isinstance(message, TaskFinished):
-                self._out.pop((message.id, message.command), None)
         self._cut_now.clear()
-        with spied_cancels(self._cut_now):
-            outcome = self.partition.decide(batch, timers, self.now)
-        self.let_out(outcome)
+        redelivered = any(message in self._again for message in batch)
+        self._load(self.partition, self.partition.unknown(batch, redelivered=redelivered))
+        heard: list[Message] = []
+        if self.durable and self.now >= self._beat_at:
+            self._beat_at = self.now + 2_000
+            heard.extend(ExecutorBeat(name, self.now) for name in self.executors.names)
+        try:
+            with spied_cancels(self._cut_now):
+                outcome = self.partition.decide([*heard, *batch], timers, self.now, redelivered=redelivered)
+            self.let_out(outcome)
+            self._find_lost()
+        except Crashed:
+            if self.durable:
+                self._go_on_beside(batch)
+                self.wire = [*batch, *self.wire]
+                self._again.extend(batch)
+            raise
+        self._again = [message for message in self._again if message not in batch]
+
+    def _load(self, partition: Partition, ids: list[str]) -> None:
+        for id in ids:
+            partition.load(id, self.storage.load(id), self.now)
+
+    def _find_lost(self) -> None:
+        queues = self.partition.overdue(self.now)
+        if queues:
+            jobs = [job for job in self.executors.jobs.values() if not job.reported]
+            full = {self._out[job.message.id, job.message.epoch, job.order.command] for job in jobs}
+            self.partition.found_empty({queue for queue in queues if queue not in full}, self.now)
+            self.let_out(self.partition.decide((), (), self.now))
+
+    # What decisions lead to.
 
     def let_out(self, outcome: Outcome) -> None:
-        """Lets effects out, in the order of an owner whose bus is lost with the process.
+        """Lets effects out, in the order of the owner.
 
         Raises:
             Crashed: it has died on the way.
         """
-        sent = len(outcome.commands) + len(outcome.cancellations)
-        ends = len(outcome.events) + min(sent, 1) + 1
-        dies = self.random.randrange(ends) if self.random.random() < self.crashes else -1
-        for number, event in enumerate(outcome.events):
+        steps = self._steps(outcome)
+        told = any(isinstance(one, CancelAttempts) for one in outcome.cancellations)
+        quiet = not (outcome.events or outcome.commands or told or outcome.answers)
+        dies = -1
+        if not quiet and self.random.random() < self.crashes:
+            dies = self.random.randrange(len(steps) + 1)
+        for number, step in enumerate(steps):
             if number == dies:
+                self._left = steps[number:]
                 raise Crashed
-            self.storage.apply(event)
-            self._committed(event.id, outcome)
-            if isinstance(event, InstanceChanged):
-                for path in event.removed:
-                    self.executors.forget_items(event.id, path, self.storage.shelves[event.id])
-                if self.on_event is not None:
-                    self.on_event(self.storage.shelves[event.id], event)
-            else:
-                self.executors.forget_instance(event.id)
-        if dies == len(outcome.events):
-            raise Crashed
-        for mailbox, command in outcome.commands:
-            self.messages += 1
-            if isinstance(command, ExpandPlan):
-                self._expand(command)
-            else:
-                self._send(mailbox, command)
-        for cancellation in outcome.cancellations:
-            for number in cancellation.commands:
-                self._out.pop((cancellation.id, number), None)
-            self.wire.extend(self.executors.cancel(cancellation))
-        self._check_windows()
-        for call, answer in outcome.answers:
-            assert isinstance(answer, Accepted | TaskpathError)
-            if self._waiting.pop(call.call, None) is not None:
-                self.answers[call.call] = answer
-        if dies >= 0:
+            step()
+        if dies >= 0 and not any(isinstance(answer, TaskpathError) for _, answer in outcome.answers):
+            # What was refused, and was not acknowledged as dealt with, may be taken by the next owner.
+            self._left = []
             raise Crashed
         for timer in outcome.timers:
-            self._armed += 1
-            heapq.heappush(self._timers, (timer.due, self._armed, timer))
+            self._arm(self._timers, timer)
 
-    def _committed(self, id: str, outcome: Outcome) -> None:
-        """What an instance's event has made true is true, whether or not the callers will hear of it."""
-        self.cut.setdefault(id, set()).update(path for cut, path in self._cut_now if cut == id)
-        for call, answer in outcome.answers:
-            if isinstance(answer, Accepted) and answer.id == id and call.call in self._waiting:
-                del self._waiting[call.call]
-                self.answers[call.call] = answer
+    def _steps(self, outcome: Outcome) -> list[Step]:
+        events: list[Step] = [partial(self._apply, event, outcome) for event in outcome.events]
+        commands: list[Step] = [partial(self._command, *command) for command in outcome.commands]
+        cancels: list[Step] = [partial(self._tell_all, one) for one in outcome.cancellations]
+        answers: Step = partial(self._answer, outcome)
+        if self.durable:
+            return [*commands, *cancels, *events, answers]
+        return [*events, *commands, *cancels, answers]
 
-    def _send(self, mailbox: str, message: RunTasks | RunHandler) -> None:
-        assert isinstance(message, RunTasks)
-        self.executors.take(message)
-        for order in message.orders:
-            self._out[message.id, order.command] = (mailbox, order.path)
+    def _arm(self, timers: list[tuple[int, int, Timer]], timer: Timer) -> None:
+        self._armed += 1
+        if timer.due < FAR:
+            heapq.heappush(timers, (timer.due, self._armed, timer))
+
+    def _apply(self, event: InstanceChanged | InstanceDeleted, outcome: Outcome) -> None:
+        event = self._over_the_wire(event)
+        shelf = self.storage.shelves.get(event.id)
+        if isinstance(event, InstanceDeleted):
+            if self.storage.apply(event):
+                assert shelf is not None
+                self.handling.check_gone(shelf.record)
+                self.twins.forget(event.id)
+                self.executors.forget_instance(event.id)
+                self._committed(event, outcome)
+            return
+        before = shelf.copy() if event.whole and shelf is not None else None
+        without = self.twins.before(shelf) if shelf is not None else None
+        last = (shelf or Shelf(event.id)).record
+        status, handlers, deleting = last.status, last.handlers, last.deleting
+        if not self.storage.apply(event):
+            return
+        shelf = self.storage.shelves[event.id]
+        self.handling.check(status, handlers, deleting, shelf.record)
+        if before is not None:
+            same_instance(before.record, shelf.record)
+            for path, task in before.tasks.items():
+                compare_tasks(task, shelf.tasks.get(path) or TaskRecord(path=path))
+        if event.instance is not None and event.instance.plan is not UNSET:
+            self._planted(event.id, event.instance.plan)
+        self.wire.extend(self.twins.after(shelf, event, without))
+        for path in event.removed:
+            self.executors.functions.forget(event.id, path, shelf)
+        self._committed(event, outcome)
+        if self.on_event is not None:
+            self.on_event(shelf, event)
+
+    def _planted(self, id: str, plan: Plan) -> None:
+        """The tree of an instance is stored."""
+        workflow = self.workflows[id]
+        if workflow.next is not None and workflow.next[0] == plan:
+            workflow.plan, workflow.does = workflow.next
+            workflow.next = None
+            self.executors.functions.behaviours[id] = workflow.does
+
+    def _over_the_wire(self, event: InstanceChanged | InstanceDeleted) -> InstanceChanged | InstanceDeleted:
+        """The event as it arrives."""
+        messages, wrong = codec.decode_parcel(codec.join_parcel([codec.encode_message(event)]))
+        assert not wrong, wrong
+        (arrived,) = messages
+        assert isinstance(arrived, InstanceChanged | InstanceDeleted)
+        return arrived
+
+    def _command(self, mailbox: str, command: RunTasks | ExpandPlan | RunHandler) -> None:
+        self.messages += 1
+        if isinstance(command, ExpandPlan):
+            self.wire.append(self._expand(command))
+        elif isinstance(command, RunHandler):
+            self.handling.take(command)
+        else:
+            if not self.durable:
+                self.executors.check_new(command)
+            self.executors.take(command)
+            for order in command.orders:
+                queue = mailbox.removeprefix("executor.")
+                self._out[command.id, command.epoch, order.command] = queue
+            self._check_windows()
+
+    def _tell_all(self, message: CancelAttempts | WhatIsHeld) -> None:
+        if isinstance(message, CancelAttempts):
+            self.wire.extend(self.executors.cancel(message))
+        elif self.random.random() < 0.8:
+            self.wire.extend(self.executors.held())
+
+    def _expand(self, command: ExpandPlan) -> PlanExpanded:
+        workflow = self.workflows[command.id]
+        if command.updater is None:
+            return PlanExpanded(command.id, command.epoch, command.command, workflow.plan)
+        data = updaters.apply(_json(command.data), _json(command.updater))
+        plan = workflow.next[0] if workflow.next is not None else workflow.plan
+        return PlanExpanded(command.id, command.epoch, command.command, plan, data=inline(data))
 
     def _check_windows(self) -> None:
-        counts: dict[tuple[str, str], int] = {}
-        for (id, _), (mailbox, _) in self._out.items():
-            counts[id, mailbox] = counts.get((id, mailbox), 0) + 1
-        assert max(counts.values(), default=0) <= windows_module.WINDOW, counts
+        for instance in self.partition.instances.values():
+            if instance is not None:
+                sizes = [len(window.out) for window in instance.windows.by_queue.values()]
+                # A takeover finds out what an owner with another window has sent.
+                assert max(sizes, default=0) <= windows_module.WINDOW, sizes
 
-    def _expand(self, command: ExpandPlan) -> None:
-        plan = self.workflows[command.id].plan
-        self.wire.append(PlanExpanded(command.id, command.epoch, command.command, plan))
+    def _answer(self, outcome: Outcome) -> None:
+        for call, answer in outcome.answers:
+            if isinstance(answer, Wanted):
+                self.executors.told(call.call, answer)
+                continue
+            assert isinstance(answer, Accepted | TaskpathError)
+            self.calls.answered(call, answer)
+
+    def _committed(self, event: InstanceChanged | InstanceDeleted, outcome: Outcome) -> None:
+        """What an instance's event has made true is true, whether or not the callers will hear of it."""
+        id = event.id
+        self.cut.setdefault(id, set()).update(path for cut, path in self._cut_now if cut == id)
+        for call, answer in outcome.answers:
+            if isinstance(answer, Accepted) and answer.id == id and answer.revision <= event.revision:
+                self.calls.answered(call, answer)
+
+    # Owners come and go.
 
     def take_over(self) -> None:
-        """Another owner takes over, with nothing but what is stored."""
+        """Another owner takes over, with nothing but what is stored, and what the bus has kept."""
         while True:
             self.lives += 1
-            ghosts: list[Message] = [one for one in self.wire if not isinstance(one, Call | PlanExpanded)]
-            self._ghosts = ghosts[:5]
-            self.executors.forget()
-            self.wire = []
-            self.wire.extend(self._waiting.values())
-            self._timers.clear()
-            self._out.clear()
+            if self.durable:
+                self.executors.ask_again()
+                kept = [one.call for one in self.wire if isinstance(one, Call)]
+                self.wire = [one for one in self.wire if not _is_question(one)]
+                waiting = self.calls.waiting
+                self.wire.extend(call for number, call in waiting.items() if number not in kept)
+            else:
+                ghosts: list[Message] = [one for one in self.wire if not isinstance(one, Call | PlanExpanded)]
+                self._ghosts = ghosts[:5]
+                self.executors.forget()
+                self.handling.forget()
+                self.wire = list(self.calls.waiting.values())
+                self._out.clear()
+            self._timers = []
             self._cut_now.clear()
             epoch, active = self.storage.claim()
-            self.partition = Partition(PARTITION, epoch)
-            for id in active:
-                self.partition.load(id, self.storage.load(id), self.now)
+            self.partition = Partition(PARTITION, epoch, self._lease)
+            self._load(self.partition, active)
             try:
                 self.let_out(self.partition.decide((), (), self.now))
                 return
             except Crashed:
                 continue
 
+    def _go_on_beside(self, batch: list[Message]) -> None:
+        """The owner may not be dead: it goes on with what it has taken, which comes to its successor, too."""
+        if self.random.random() >= self.stalls:
+            return
+        taken = [one for one in self.wire if not _is_question(one) and self.random.random() < 0.3]
+        self._again.extend(taken)
+        # It may answer nobody: storage does not tell it that its events are stored.
+        left = [step for step in self._left if not self._is_answer(step)]
+        self._rivals.append(Rival(self.partition, self._timers, left, taken))
+        self.rivals += 1
 
-def known_paths(shelf: Shelf) -> list[str]:
-    """Some paths of an instance's tree."""
-    found: list[str] = []
-    pending = [(paths.child(paths.ROOT, spec.name), spec, False) for spec in shelf.record.plan.tasks]
-    while pending:
-        path, spec, item = pending.pop()
-        found.append(path)
-        if spec.foreach is not None and not item:
-            record = shelf.tasks.get(path)
-            count = record.count if record is not None and record.count else 0
-            pending.extend((paths.item(path, index), spec, True) for index in range(count))
-        else:
-            pending.extend((paths.child(path, sub.name), sub, False) for sub in spec.subtasks or ())
-    return found
+    def _is_answer(self, step: Step) -> bool:
+        return isinstance(step, partial) and step.func == self._answer
+
+    def _let_rival_act(self) -> None:
+        rival = self.random.choice(self._rivals)
+
+        def let_out(outcome: Outcome) -> None:
+            outcome.answers.clear()
+            for step in self._steps(outcome):
+                step()
+            for timer in outcome.timers:
+                self._arm(rival.timers, timer)
+
+        if not rival.act(self.random, self.now, self._load, let_out):
+            self._rivals.remove(rival)
+
+
+def _json(value: Any) -> Any:
+    return msgspec.json.decode(value.json)
+
+
+def _is_question(message: Message) -> bool:
+    return isinstance(message, Call) and isinstance(message.body, AskWanted)

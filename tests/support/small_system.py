@@ -28,6 +28,7 @@ from taskpath_proto.commands import (
 from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.events import (
     ExecutorAnnounced,
+    IndexChanged,
     InstanceChanged,
     InstanceDeleted,
     LogLine,
@@ -37,12 +38,16 @@ from taskpath_proto.events import (
 from taskpath_proto.paths import Pattern
 from taskpath_proto.plan import Plan, TaskSpec
 from taskpath_proto.queries import (
+    AskPartitions,
+    AskPlace,
     BlobPut,
     InstancesPage,
     InstanceSummary,
     InstanceView,
     ListInstances,
     LogsView,
+    Partitions,
+    Place,
     PutBlob,
     ReadInstance,
     ReadLogs,
@@ -97,16 +102,20 @@ class SmallSystem:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[SmallSystem]:
         """Reads the mailboxes."""
-        names = [topology.scheduler_mailbox(p) for p in range(self._partitions)] + [topology.QUERIES]
-        for name in names:
-            inbox = await self._bus.consume(name)
-            self._running.append(asyncio.ensure_future(self._serve(inbox)))
+        await self.open()
         try:
             yield self
         finally:
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def open(self) -> None:
+        """Opens the mailboxes, also anew when the bus was lost."""
+        names = [topology.scheduler_mailbox(p) for p in range(self._partitions)] + [topology.QUERIES]
+        for name in names:
+            inbox = await self._bus.consume(name)
+            self._running.append(asyncio.ensure_future(self._serve(inbox)))
 
     def create(self, id: str, plan: Plan = PLAN, *, created_at: int = 1, **fields: Any) -> InstanceRecord:
         """An instance that is there from the beginning."""
@@ -170,7 +179,12 @@ class SmallSystem:
 
     def publish(self, event: InstanceChanged | InstanceDeleted) -> None:
         """Says what has happened."""
-        self._bus.publish(event, topology.instance_key(event.id), topology.ALL_INSTANCES)
+        self._bus.publish(event, topology.instance_key(event.id))
+        self.tell()
+
+    def tell(self) -> None:
+        """Says that the index has changed."""
+        self._bus.publish(IndexChanged(), topology.INDEX)
 
     def delete(self, id: str, status: InstanceStatus | None = None) -> None:
         """Deletes an instance, and says so; of an ephemeral one that has ended, a tombstone stays."""
@@ -240,6 +254,10 @@ class SmallSystem:
                 if self.reading is not None:
                     await self.reading(body)
                 return self._read(body)
+            case AskPartitions():
+                return Partitions(self._partitions)
+            case AskPlace():
+                return Place(topology.QUERIES)
             case PutBlob():
                 blob = Blob(path=body.path, name=body.name, version=body.version, size=len(body.json))
                 self.blobs[blob] = body.json

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskpath_proto.errors import ErrorCode, TaskpathError
-from taskpath_proto.events import ExecutorAnnounced, WorkflowAnnouncement
+from taskpath_proto.events import ExecutorAnnounced, ExecutorBeat, WorkflowAnnouncement
 from taskpath_services.gateway.directory import AWAY_MS, Directory
 from taskpath_services.gateway.pace import BURST, INTERVAL_MS, Pace
 
@@ -77,3 +77,17 @@ def test_executors_that_are_long_gone_are_forgotten_their_workflows_are_not() ->
     assert [view.status for view in directory.executors(NOW + AWAY_MS)] == ["away"]
     assert directory.executors(NOW + 3_600_000) == []
     assert [view.executors for view in directory.workflows(NOW + 3_600_000)] == [[]]
+
+
+def test_a_heartbeat_keeps_an_executor_there_and_its_end_takes_it_away() -> None:
+    directory = Directory(NOW)
+    directory.hear_beat(ExecutorBeat("e", NOW, 3), NOW)
+    assert directory.executors(NOW) == []
+    directory.hear(announced("e", "album"), NOW)
+    directory.hear_beat(ExecutorBeat("e", NOW, 3), NOW + AWAY_MS)
+    (view,) = directory.executors(NOW + AWAY_MS + 1)
+    assert (view.status, view.running, view.last_heartbeat) == ("serving", 3, NOW + AWAY_MS)
+    assert directory.find("album", NOW + AWAY_MS + 1).queue == "q"
+    directory.hear_beat(ExecutorBeat("e", NOW, gone=True), NOW + AWAY_MS + 2)
+    assert directory.executors(NOW + AWAY_MS + 2) == []
+    assert code(directory, "album", NOW + AWAY_MS + 2) is ErrorCode.NO_EXECUTOR

@@ -9,6 +9,7 @@ import warnings
 from taskpath.runtime.buses.memory import MemoryBus
 from taskpath.runtime.caller import Caller
 from taskpath.runtime.clock import SystemClock
+from taskpath_services.gateway.acquaintance import Acquaintance
 from taskpath_services.gateway.commands import Commands
 from taskpath_services.gateway.directory import Directory
 from taskpath_services.gateway.lists import Lists
@@ -23,8 +24,9 @@ def session() -> Session:
     bus, clock = MemoryBus(), SystemClock()
     caller = Caller(bus, clock, "test")
     reads = Reads(caller)
-    commands = Commands(caller, clock, 1, Directory(clock.now()), Values(caller, 1_000_000, 1.0))
-    return Session(commands, Watches(bus, clock, reads, Metrics()), Lists(bus, clock, reads), reads)
+    acquaintance = Acquaintance(bus, clock, Directory(clock.now()))
+    commands = Commands(caller, 1, acquaintance, Values(caller, 1_000_000, 1.0))
+    return Session(commands, Watches(bus, clock, 1, reads, Metrics()), Lists(bus, clock, reads), reads)
 
 
 async def test_a_session_that_ends_before_its_work_has_begun_leaves_nothing_unawaited() -> None:

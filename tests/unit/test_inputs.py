@@ -19,9 +19,10 @@ from taskpath_proto.records import Mode, TaskRecord, TaskStatus, Upstream
 from taskpath_proto.values import NULL, Inline, Item, Joined, Stored
 from taskpath_proto.work import OrderKind, RunTasks
 from tests.support.scheduler_behaviour import digest
-from tests.support.scheduler_executors import inline
-from tests.support.scheduler_trees import Grower, some_path
-from tests.support.scheduler_world import World, known_paths, small_limits
+from tests.support.scheduler_functions import inline
+from tests.support.scheduler_limits import small_limits
+from tests.support.scheduler_trees import Grower, known_paths, some_path
+from tests.support.scheduler_world import World
 
 
 class Witness:
@@ -45,7 +46,7 @@ class Witness:
             told = build(message.base_context, inputs.layers, shelf.read)
             meant = build(message.base_context, message.layers, shelf.read)
             assert told == meant, (order.path, inputs.layers, message.layers)
-            argument = shelf.read(order.argument)
+            argument = shelf.read(message.argument_of(order))
             if digest(argument) not in self.given:
                 assert shelf.read(inputs.argument) == argument, (order.path, inputs.argument, order.argument)
             self.compared += 1

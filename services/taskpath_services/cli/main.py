@@ -11,6 +11,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from taskpath_services.cli import operate, options, single
+from taskpath_services.cli.options import HERE, WORK, Text, setting
+
 EXIT_CODES: Final = (
     "[dim]Exit codes: 0 done, 1 the workflow failed or was cancelled, "
     "2 the command could not be carried out.[/dim]"
@@ -30,23 +33,6 @@ cli = typer.Typer(
 )
 
 _GATEWAY: Final = "The gateway"
-_HERE: Final = "Where"
-_WORK: Final = "How much at once"
-_LIMITS: Final = "Limits"
-_ACCESS: Final = "Access"
-
-Text = str | None
-
-
-def _setting(panel: str, metavar: str, what: str, default: str) -> Any:
-    """A setting as an option. It stays text: `Settings.read` judges it, as it does the environment's."""
-    return typer.Option(
-        metavar=metavar,
-        help=f"{what} [dim]Default: {default}.[/dim]",
-        rich_help_panel=panel,
-        show_default=False,
-    )
-
 
 Url = Annotated[
     Text,
@@ -109,30 +95,26 @@ class Status(StrEnum):
     rich_help_panel="Serve", epilog="Every option is a setting too: --max-body is TASKPATH_MAX_BODY."
 )
 def up(
-    app: Annotated[str, typer.Argument(metavar="APP", help="A file such as app.py, or module:name.")],
+    app: options.AppArgument,
     port: Annotated[
-        Text, _setting(_HERE, "PORT", "The API and the web page; 0 takes a free port.", "8080")
+        Text, setting(HERE, "PORT", "The API and the web page; 0 takes a free port.", "8080")
     ] = None,
-    host: Annotated[Text, _setting(_HERE, "HOST", "The address to listen on.", "127.0.0.1")] = None,
-    data: Annotated[Text, _setting(_HERE, "DIR", "The folder that keeps everything.", ".taskpath")] = None,
-    broker: Annotated[Text, _setting(_HERE, "URL", "How the services talk.", "memory://")] = None,
-    records: Annotated[Text, _setting(_HERE, "URL", "Results and logs.", "SQLite in the folder")] = None,
-    index: Annotated[Text, _setting(_HERE, "URL", "The list of instances.", "SQLite in the folder")] = None,
-    concurrency: Annotated[Text, _setting(_WORK, "N", "Coroutines.", "200")] = None,
-    threads: Annotated[Text, _setting(_WORK, "N", "Plain functions, each in a thread.", "16")] = None,
-    processes: Annotated[Text, _setting(_WORK, "N", "Processes for process=True.", "one a core")] = None,
-    queues: Annotated[Text, _setting(_WORK, "NAMES", "Queues to serve, with commas.", "all")] = None,
-    partitions: Annotated[Text, _setting(_WORK, "N", "Mailboxes; fixed for a data folder.", "4")] = None,
-    grace: Annotated[Text, _setting(_LIMITS, "SECONDS", "For running tasks, at a stop.", "30")] = None,
-    lease: Annotated[Text, _setting(_LIMITS, "SECONDS", "After such a silence a task is lost.", "30")] = None,
-    max_body: Annotated[Text, _setting(_LIMITS, "BYTES", "Of a request.", "8 MiB")] = None,
-    max_value: Annotated[Text, _setting(_LIMITS, "BYTES", "Of data, context or result.", "64 MiB")] = None,
-    auth_secret: Annotated[
-        Text, _setting(_ACCESS, "SECRET", "Signs tokens; better given by the environment.", "no tokens")
-    ] = None,
-    allowed_origins: Annotated[
-        Text, _setting(_ACCESS, "ORIGINS", "Web pages that may use the API, with commas.", "its own")
-    ] = None,
+    host: options.Host = None,
+    data: Annotated[Text, setting(HERE, "DIR", "The folder that keeps everything.", ".taskpath")] = None,
+    broker: Annotated[Text, setting(HERE, "URL", "How the services talk.", "memory://")] = None,
+    records: Annotated[Text, setting(HERE, "URL", "Results and logs.", "SQLite in the folder")] = None,
+    index: Annotated[Text, setting(HERE, "URL", "The list of instances.", "SQLite in the folder")] = None,
+    concurrency: options.Concurrency = None,
+    threads: options.Threads = None,
+    processes: options.Processes = None,
+    queues: options.Queues = None,
+    partitions: Annotated[Text, setting(WORK, "N", "Mailboxes; fixed for a data folder.", "4")] = None,
+    grace: options.Grace = None,
+    lease: options.Lease = None,
+    max_body: options.MaxBody = None,
+    max_value: options.MaxValue = None,
+    auth_secret: options.AuthSecret = None,
+    allowed_origins: options.AllowedOrigins = None,
 ) -> None:
     """Serve an app: [bold]everything in one process[/bold], without any server to install."""
     from taskpath_services.cli.up import serve
@@ -146,24 +128,8 @@ def up(
     raise typer.Exit(serve(app, flags))
 
 
-@cli.command(
-    rich_help_panel="Serve", epilog="Exit codes: 0 all is well, 1 something is wrong, 2 a setting is."
-)
-def doctor(
-    app: Annotated[
-        Text,
-        typer.Argument(metavar="[APP]", help="A file such as app.py, or module:name.", show_default=False),
-    ] = None,
-    port: Annotated[Text, _setting(_HERE, "PORT", "Where the API is, or will be.", "8080")] = None,
-    host: Annotated[Text, _setting(_HERE, "HOST", "The address to listen on.", "127.0.0.1")] = None,
-    data: Annotated[Text, _setting(_HERE, "DIR", "The folder that keeps everything.", ".taskpath")] = None,
-    json: Json = False,
-) -> None:
-    """Check whether it can serve here: settings, folder, SQLite, port and page; say what is wrong."""
-    from taskpath_services.cli import doctor as command
-
-    flags: dict[str, Any] = {"port": port, "host": host, "data": data}
-    _carry_out(command.doctor(app, flags, json=json))
+single.add_to(cli)
+operate.add_to(cli)
 
 
 @cli.command(rich_help_panel="Run and watch", epilog=EXIT_CODES)

@@ -16,9 +16,10 @@ from taskpath.task import Task
 from taskpath.updaters import UpdaterError
 from taskpath_proto.errors import TaskpathError
 from taskpath_proto.records import TaskStatus
-from taskpath_proto.values import Blob, Inline, Item, Value
+from taskpath_proto.values import Blob, Inline, Value
 from taskpath_proto.work import Order, OrderKind
 from taskpath_services.executor.group import Group
+from taskpath_services.executor.holding import Hold
 from taskpath_services.executor.logs import LogBook, current
 from taskpath_services.executor.outcome import (
     OK,
@@ -29,13 +30,15 @@ from taskpath_services.executor.outcome import (
     failed,
     message_of,
 )
-from taskpath_services.executor.reports import Held
 from taskpath_services.executor.values import JSONText, decode
 
 if TYPE_CHECKING:
     from taskpath_services.executor.attempts import Attempts
 
 _KINDS: Final = {dict: "an object", str: "text", bool: "true or false", int: "a number", float: "a number"}
+
+_NOBODYS: Final[list[None]] = []
+"""What does not run in a thread is begun and taken back by the event loop alone."""
 
 _raws: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -73,17 +76,21 @@ class Attempt:
         group: what it shares with the other orders of its message.
         order: what is to be done.
         task: the task as its author wrote it.
+        key: its instance, epoch and command: what tells the order apart from all others.
     """
 
     __slots__ = (
+        "_unbegun",
         "argument",
         "book",
         "cancelled",
         "ctx",
         "execution_time",
+        "fetching",
         "group",
-        "helds",
+        "holds",
         "host",
+        "key",
         "lane",
         "lost",
         "order",
@@ -92,15 +99,20 @@ class Attempt:
         "previous",
         "progress",
         "progress_sent",
+        "reported",
         "started",
         "stop",
         "stop_time",
         "task",
+        "unconfirmed",
         "work",
     )
 
-    def __init__(self, host: Attempts, group: Group, order: Order, task: Task) -> None:
+    def __init__(
+        self, host: Attempts, group: Group, order: Order, task: Task, key: tuple[str, int, int]
+    ) -> None:
         self.host = host
+        self.key = key
         self.group = group
         self.order = order
         self.task = task
@@ -111,7 +123,8 @@ class Attempt:
             self.lane = Lane.PROCESS
         else:
             self.lane = Lane.COROUTINE if task.is_async else Lane.THREAD
-        self.helds: tuple[Held, ...] = (group.held,)
+        self.holds: tuple[Hold, ...] = (group.hold,)
+        self._unbegun: list[None] = [None] if self.lane is Lane.THREAD else _NOBODYS
         self.argument: JSONText = "null"
         self.previous: str | None = None
         self.ctx: TaskContext | None = None
@@ -120,12 +133,45 @@ class Attempt:
         self.progress: tuple[float, str | None] | None = None
         self.progress_sent = 0
         self.started = False
+        self.fetching = False
+        self.reported = False
+        self.unconfirmed = False
         self.cancelled = False
         self.over = False
         self.lost = False
         self.stop: Stop | None = None
         self.stop_time = 0
         self.work: asyncio.Task[None] | None = None
+
+    # Whose it is.
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is still ours if it has not begun."""
+        command = self.order.command
+        return any(hold.keeps(command) for hold in self.holds)
+
+    def settle(self) -> None:
+        """A report of it is confirmed."""
+        command = self.order.command
+        for hold in self.holds:
+            hold.settle(command)
+
+    def confirmed(self) -> None:
+        """The report of its end is confirmed."""
+        command = self.order.command
+        for hold in self.holds:
+            hold.settle(command)
+        if self.unconfirmed:
+            self.host.forget(self)
+
+    def claim(self) -> bool:
+        """Whether whoever asks is the first: the thread that begins it, or who takes it back."""
+        try:
+            self._unbegun.pop()
+        except IndexError:
+            return False
+        return True
 
     # What a TaskContext is linked to.
 
@@ -182,9 +228,10 @@ class Attempt:
     def is_ready(self) -> bool:
         """Whether everything that the attempt needs is at hand; takes what is."""
         order = self.order
-        if type(order.argument) is Inline:
-            self.argument = order.argument.json
-        elif not self._take_argument(order.argument):
+        argument = order.argument
+        if type(argument) is Inline:
+            self.argument = argument.json
+        elif not self._take_argument(argument):
             return False
         if order.previous is not None:
             if type(order.previous) is not Inline:
@@ -192,10 +239,10 @@ class Attempt:
             self.previous = order.previous.json
         return not self.needs_context or self.group.has_context()
 
-    def _take_argument(self, value: Value) -> bool:
+    def _take_argument(self, value: Value | int) -> bool:
         values, message = self.host.values, self.group.message
-        if type(value) is Item:
-            text = values.item_at_hand(message.id, value, message.revision)
+        if isinstance(value, int):
+            text = self.group.item_at_hand(value)
             if text is None:
                 return False
             self.argument = text
@@ -213,7 +260,8 @@ class Attempt:
             TaskpathError: storage has no such value.
         """
         values, message, order = self.host.values, self.group.message, self.order
-        self.argument = (await values.read(message.id, order.argument, message.revision)).json
+        argument = message.argument_of(order)
+        self.argument = (await values.read(message.id, argument, message.revision)).json
         if order.previous is not None:
             self.previous = (await values.read(message.id, order.previous, message.revision)).json
         if self.needs_context:
@@ -223,7 +271,9 @@ class Attempt:
 
     def run_plain(self) -> Outcome | Unfinished:
         """Carries the order out in a thread."""
-        if self.over:
+        try:
+            self._unbegun.pop()
+        except IndexError:
             return OK
         self.execution_time = self.host.clock.now()
         current.set(self)
@@ -360,7 +410,7 @@ class Attempt:
         """The outcome of a foreach: its list, by reference if the reference is for ever, and its length."""
         foreach = self.task.foreach
         if foreach is True or foreach is None:
-            source: Value | None = self.order.argument
+            source: Value | None = self.group.message.argument_of(self.order)
             text, found = self.argument, "the result before it"
         else:
             context = self.group.context()

@@ -1,19 +1,23 @@
-"""What the owner of an instance is told about an attempt."""
+"""What the owner of an instance is told about its orders."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
 
 from taskpath.runtime.clock import Clock
 from taskpath_proto.errors import ErrorInfo
 from taskpath_proto.records import TaskStatus
 from taskpath_proto.values import Value
-from taskpath_proto.work import Order, RunTasks, TaskFinished, TaskProgressed, TaskStarted
+from taskpath_proto.work import Order, TaskFinished, TaskProgressed, TasksHeld, TasksReturned, TaskStarted
 from taskpath_services.executor.attempt import Attempt
+from taskpath_services.executor.holding import Hold, Holding
 from taskpath_services.executor.outcome import Outcome
-from taskpath_services.executor.reports import Held, Reports
+from taskpath_services.executor.reports import Reports
 
 
 class AttemptReports:
-    """Makes reports of attempts and sends them.
+    """Makes reports of orders and sends them. What a report settles is settled when it is confirmed.
 
     Args:
         reports: sends them.
@@ -22,18 +26,60 @@ class AttemptReports:
     """
 
     def __init__(self, reports: Reports, clock: Clock, executor: str) -> None:
-        self._reports = reports
+        self.reports = reports
         self._clock = clock
         self._executor = executor
 
     def started(self, attempt: Attempt, since: int) -> None:
-        """It runs since then (ms since epoch). That settles it: it need not be delivered again."""
+        """It runs since then (ms since epoch)."""
         attempt.started = True
         group = attempt.group
         report = TaskStarted(
             group.id, group.epoch, attempt.order.command, attempt.path, since, self._executor
         )
-        self._send(attempt, report)
+        self.reports.send(group.message.partition, report, attempt.settle)
+
+    async def started_alone(self, hold: Hold, order: Order, *, alone: bool) -> None:
+        """A suspect is about to run; returns when that is confirmed.
+
+        Args:
+            hold: the message that it came in.
+            order: the order.
+            alone: whether nothing else runs on this executor.
+        """
+        message, now = hold.message, self._clock.now()
+        report = TaskStarted(message.id, message.epoch, order.command, order.path, now, self._executor, alone)
+        await self.reports.tell(message.partition, report)
+
+    def joined(self, hold: Hold, order: Order) -> None:
+        """A suspect that began alone is not alone any more."""
+        message, now = hold.message, self._clock.now()
+        report = TaskStarted(message.id, message.epoch, order.command, order.path, now, self._executor)
+        self.reports.send(message.partition, report)
+
+    def held(self, hold: Hold, holding: Holding, orders: Sequence[Order]) -> None:
+        """These orders of a message are here and have not begun.
+
+        Args:
+            hold: the message.
+            holding: where it is due again if the report may be lost: by then some may have begun.
+            orders: some of its orders.
+        """
+        message = hold.message
+        report = TasksHeld(message.id, message.epoch, self._executor, _named(orders))
+        commands = [order.command for order in orders]
+        self.reports.send(
+            message.partition, report, partial(hold.settle_all, commands), partial(holding.again, hold)
+        )
+
+    def returned(self, hold: Hold, orders: Sequence[Order]) -> None:
+        """These orders of a message have not begun here, and will not."""
+        orders = [order for order in orders if hold.keeps(order.command)]
+        if orders:
+            message = hold.message
+            report = TasksReturned(message.id, message.epoch, self._executor, _named(orders))
+            commands = [order.command for order in orders]
+            self.reports.send(message.partition, report, partial(hold.settle_all, commands))
 
     def progressed(self, attempt: Attempt, now: int) -> None:
         """It said how far it is."""
@@ -42,12 +88,14 @@ class AttemptReports:
             attempt.progress_sent = now
             group = attempt.group
             report = TaskProgressed(group.id, group.epoch, attempt.order.command, attempt.path, *progress)
-            self._reports.send(group.message.partition, report)
+            self.reports.send(
+                group.message.partition, report, instead=partial(_keep_progress, attempt, progress)
+            )
 
     def finished(
         self, attempt: Attempt, outcome: Outcome, now: int, value: Value | None, updaters: Value | None
-    ) -> None:
-        """It ended at ``now`` (ms since epoch).
+    ) -> bool:
+        """It ended at ``now`` (ms since epoch); whether the report is confirmed already.
 
         Args:
             attempt: the attempt.
@@ -56,6 +104,7 @@ class AttemptReports:
             value: its result, or a foreach's list.
             updaters: what it left in the context.
         """
+        attempt.reported = True
         group = attempt.group
         started = attempt.execution_time if attempt.execution_time is not None else now
         report = TaskFinished(
@@ -73,17 +122,17 @@ class AttemptReports:
             outcome.error,
             outcome.retryable,
         )
-        self._send(attempt, report)
+        return self.reports.send(group.message.partition, report, attempt.confirmed)
 
-    def unstarted(self, message: RunTasks, held: Held, order: Order, error: ErrorInfo) -> None:
+    def unstarted(self, hold: Hold, order: Order, error: ErrorInfo) -> None:
         """An order could not be begun.
 
         Args:
-            message: the message that it came in.
-            held: of which it settles one order.
+            hold: the message that it came in.
             order: the order.
             error: why.
         """
+        message = hold.message
         report = TaskFinished(
             id=message.id,
             epoch=message.epoch,
@@ -95,13 +144,17 @@ class AttemptReports:
             executor=self._executor,
             error=at(error, order.path),
         )
-        self._reports.send(message.partition, report, held)
+        self.reports.send(message.partition, report, partial(hold.settle, order.command))
 
-    def _send(self, attempt: Attempt, report: TaskStarted | TaskFinished) -> None:
-        helds, attempt.helds = attempt.helds, ()
-        self._reports.send(attempt.group.message.partition, report, helds[0] if helds else None)
-        for held in helds[1:]:
-            held.settle()
+
+def _keep_progress(attempt: Attempt, progress: tuple[float, str | None]) -> None:
+    """What did not arrive is said later, unless there is something newer to say."""
+    if attempt.progress is None and not attempt.over:
+        attempt.progress = progress
+
+
+def _named(orders: Sequence[Order]) -> tuple[tuple[str, int], ...]:
+    return tuple((order.path, order.command) for order in orders)
 
 
 def at(error: ErrorInfo, path: str) -> ErrorInfo:

@@ -1,9 +1,9 @@
-"""The beat: ten times a second all running attempts are looked at; they have no timers of their own."""
+"""The beat: ten times a second everything that is here is looked at; attempts have no timers of their own."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from taskpath.runtime.bus import Bus
@@ -11,11 +11,10 @@ from taskpath.runtime.clock import Clock
 from taskpath_proto.work import OrderKind
 from taskpath_services.executor.attempt import Attempt
 from taskpath_services.executor.attempt_reports import AttemptReports
+from taskpath_services.executor.holding import REPORT_AFTER
 
 BEAT: Final = 0.1
 """How often running attempts are looked at, in seconds."""
-STARTED_AFTER: Final = 100
-"""An attempt that runs so long, in ms, is reported started."""
 PROGRESS_EVERY: Final = 500
 """The progress of a task is reported at most this often, in ms."""
 STUBBORN: Final = 5_000
@@ -30,6 +29,7 @@ class Beat:
         clock: the time.
         reports: sends reports.
         attempts: those to look at.
+        also: called, too, with the time; each says whether it is to be called again.
         time_out: called for an attempt that is over its timeout.
         abandon: called for one that was stopped and does not end.
     """
@@ -40,6 +40,7 @@ class Beat:
         clock: Clock,
         reports: AttemptReports,
         attempts: Collection[Attempt],
+        also: Sequence[Callable[[int], bool]],
         time_out: Callable[[Attempt], None],
         abandon: Callable[[Attempt], None],
     ) -> None:
@@ -47,6 +48,8 @@ class Beat:
         self._clock = clock
         self._reports = reports
         self._attempts = attempts
+        self._also = also
+        self._more = False
         self._time_out = time_out
         self._abandon = abandon
         self._busy = asyncio.Event()
@@ -55,7 +58,7 @@ class Beat:
         self._next_look = 0
 
     def begin(self) -> None:
-        """There are attempts to look at."""
+        """There is something to look at."""
         if self._resting:
             self._resting = False
             self._busy.set()
@@ -68,7 +71,7 @@ class Beat:
     async def run(self) -> None:
         """Looks at what runs, while anything does; sooner where a timeout is."""
         while True:
-            if not self._attempts:
+            if not self._attempts and not self._more:
                 self._resting = True
                 self._busy.clear()
                 await self._busy.wait()
@@ -84,8 +87,10 @@ class Beat:
                 hurry.cancel()
 
     def _look(self) -> float:
-        """Does what is due for all attempts; returns when to look again, in seconds."""
+        """Does what is due; returns when to look again, in seconds."""
         now = self._clock.now()
+        due = [look(now) for look in self._also]
+        self._more = any(due)
         step = BEAT
         for attempt in list(self._attempts):
             since, timeout = attempt.execution_time, attempt.task.timeout
@@ -108,7 +113,7 @@ class Beat:
                 step = min(step, max(0.001, left / 1000))
             progressed = attempt.progress is not None and now - attempt.progress_sent >= PROGRESS_EVERY
             # What is not known to run is not said to get on.
-            if not attempt.started and is_task and (progressed or now - since >= STARTED_AFTER):
+            if not attempt.started and is_task and (progressed or now - since >= REPORT_AFTER):
                 self._reports.started(attempt, since)
             if progressed:
                 self._reports.progressed(attempt, now)

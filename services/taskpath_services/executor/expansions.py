@@ -14,7 +14,8 @@ from taskpath_proto import paths
 from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.values import Value
 from taskpath_proto.work import ExpandPlan, PlanExpanded
-from taskpath_services.executor.reports import Held, Reports
+from taskpath_services.executor.holding import Held
+from taskpath_services.executor.reports import Reports
 from taskpath_services.executor.trees import Trees
 from taskpath_services.executor.values import Values, decode
 
@@ -36,6 +37,11 @@ class Expansions(Service):
         self._reports = reports
         self._max_value = max_value
 
+    @property
+    def idle(self) -> bool:
+        """Whether no generator runs."""
+        return not self._tasks
+
     def take(self, request: ExpandPlan, held: Held) -> None:
         """Reports the plan, or why there is none.
 
@@ -54,7 +60,7 @@ class Expansions(Service):
             report = PlanExpanded(
                 id=request.id, epoch=request.epoch, command=request.command, error=error.info
             )
-        self._reports.send(request.partition, report, held)
+        self._reports.send(request.partition, report, held.settle)
 
     async def _plan(self, request: ExpandPlan) -> PlanExpanded:
         instance, workflow = request.id, request.workflow

@@ -7,18 +7,16 @@ from typing import Any
 from taskpath import layers
 from taskpath.frozen import freeze
 from taskpath_proto.values import Value
-from taskpath_proto.work import RunTasks
-from taskpath_services.executor.reports import Held
+from taskpath_services.executor.holding import Hold
 from taskpath_services.executor.trees import Tree
-from taskpath_services.executor.values import Reading, Values
+from taskpath_services.executor.values import JSONText, Reading, Values
 
 
 class Group:
     """What the orders of a message have in common.
 
     Args:
-        message: the message.
-        held: its delivery.
+        hold: the message, and what is in our hands of it.
         tree: the instance's tree.
         data: the instance's data.
         values: reads what is not inline.
@@ -26,28 +24,41 @@ class Group:
 
     __slots__ = (
         "_context",
+        "_items",
         "_readings",
         "_ready",
         "_values",
         "data",
         "epoch",
-        "held",
+        "hold",
         "id",
         "message",
         "tree",
     )
 
-    def __init__(self, message: RunTasks, held: Held, tree: Tree, data: Reading, values: Values) -> None:
-        self.message = message
+    def __init__(self, hold: Hold, tree: Tree, data: Reading, values: Values) -> None:
+        message = self.message = hold.message
         self.id = message.id
         self.epoch = message.epoch
-        self.held = held
+        self.hold = hold
         self.tree = tree
         self.data = data
         self._values = values
+        self._items: Reading | None = None
         self._readings: dict[Value, Reading] = {}
         self._ready = False
         self._context: Any = None
+
+    def item_at_hand(self, index: int) -> JSONText | None:
+        """The JSON text of an item of the message's list, if that is at hand.
+
+        Raises:
+            TaskpathError: it has no such item.
+        """
+        message = self.message
+        if self._items is None and message.items is not None:
+            self._items = self._values.at_hand(message.id, message.items, message.revision)
+        return None if self._items is None else self._items.item(index)
 
     def has_context(self) -> bool:
         """Whether the context can be built without asking storage for anything."""

@@ -16,8 +16,9 @@ from taskpath_proto.plan import Handler
 from taskpath_proto.records import InstanceStatus
 from taskpath_proto.work import HandlerFinished, RunHandler
 from taskpath_services.executor.author_calls import AuthorCalls
+from taskpath_services.executor.holding import Held
 from taskpath_services.executor.outcome import message_of, traceback_of
-from taskpath_services.executor.reports import Held, Reports
+from taskpath_services.executor.reports import Reports
 
 log = structlog.get_logger("taskpath.executor")
 
@@ -39,6 +40,11 @@ class Handlers(Service):
         self._calls = AuthorCalls(clock)
         self._reports = reports
 
+    @property
+    def idle(self) -> bool:
+        """Whether no handler runs."""
+        return not self._tasks
+
     def take(self, request: RunHandler, held: Held) -> None:
         """Calls the handlers of a kind and reports that it was done, or which one failed.
 
@@ -48,14 +54,10 @@ class Handlers(Service):
         """
         self.spawn(self._run(request, held), f"{request.handler} handlers")
 
-    async def drain(self, grace: float) -> None:
-        """Lets the calls that are under way end, for so many seconds. What is cut short then comes again."""
-        limit = asyncio.ensure_future(self._clock.sleep(grace))
-        try:
-            while self._tasks and not limit.done():
-                await asyncio.wait((limit, *self._tasks), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            limit.cancel()
+    async def drain(self, limit: asyncio.Future[None]) -> None:
+        """Lets the calls that are under way end, until the limit. What is cut short then comes again."""
+        while self._tasks and not limit.done():
+            await asyncio.wait((limit, *self._tasks), return_when=asyncio.FIRST_COMPLETED)
 
     async def _run(self, request: RunHandler, held: Held) -> None:
         arguments = arguments_of(request)
@@ -78,7 +80,7 @@ class Handlers(Service):
             command=request.command,
             error=failure(request.handler, *failures[0]) if failures else None,
         )
-        self._reports.send(request.partition, report, held)
+        self._reports.send(request.partition, report, held.settle)
 
     async def _call(self, handler: AuthorFunction, arguments: tuple[Any, ...]) -> BaseException | None:
         shape = call_shape(handler, len(arguments), whole=True)

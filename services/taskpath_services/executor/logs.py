@@ -9,7 +9,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from taskpath.runtime.bus import Bus
+from taskpath.runtime.bus import Bus, BusLost
 from taskpath.runtime.clock import Clock
 from taskpath_proto import topology
 from taskpath_proto.events import LogLine, LogsWritten
@@ -22,6 +22,8 @@ MAX_LINE: Final = 16 * 1024
 MAX_WAITING: Final = 10_000
 """How many lines of an attempt wait; beyond, the oldest go. Their numbers tell how many are missing."""
 MAX_WAITING_BYTES: Final = 4 * 1024 * 1024
+AGAIN_SECONDS: Final = 0.5
+"""How long after a connection was lost lines are published again."""
 _CHUNK_BYTES: Final = 256 * 1024
 
 current: contextvars.ContextVar[Attempt | None] = contextvars.ContextVar("taskpath_attempt", default=None)
@@ -59,7 +61,7 @@ class LogBook:
         self._lines: deque[LogLine] = deque()
         self._bytes = 0
         self._numbers = itertools.count(1)
-        self._unconfirmed: list[asyncio.Future[None]] = []
+        self._unconfirmed: deque[tuple[LogsWritten, asyncio.Future[None]]] = deque()
 
     def add(self, level: str, text: str) -> None:
         """Adds a line, cut to what a line may have."""
@@ -77,16 +79,35 @@ class LogBook:
                 self._bytes = 0
 
     def publish(self, bus: Bus) -> None:
-        """Publishes the lines that wait, unless those before them are not safe yet."""
-        self._unconfirmed = [future for future in self._unconfirmed if not _is_safe(future)]
-        if not self._unconfirmed:
+        """Publishes the lines that wait, unless those before them are not safe yet; those that did not become
+        safe are published again."""
+        waiting = self._unconfirmed
+        while waiting and waiting[0][1].done():
+            if not _is_safe(waiting[0][1]):
+                self._publish_again(bus)
+                return
+            waiting.popleft()
+        if not waiting:
             self._publish_all(bus)
 
     async def confirm(self, bus: Bus) -> None:
-        """Publishes what is left; returns when all lines are safe."""
+        """Publishes what is left; returns when all lines are safe, however often they have to be published.
+
+        Raises:
+            BusClosed: the bus was closed.
+        """
         self._publish_all(bus)
-        for future in self._unconfirmed:
-            await future
+        while self._unconfirmed:
+            try:
+                await self._unconfirmed[0][1]
+                self._unconfirmed.popleft()
+            except BusLost:
+                await self._clock.sleep(AGAIN_SECONDS)
+                self._publish_again(bus)
+
+    def _publish_again(self, bus: Bus) -> None:
+        """Publishes what is not safe once more, in its order; storage knows the lines by their numbers."""
+        self._unconfirmed = deque((event, self._send(bus, event)) for event, _ in self._unconfirmed)
 
     def _publish_all(self, bus: Bus) -> None:
         while self._lines:
@@ -99,11 +120,12 @@ class LogBook:
             # Threads add to the count without a lock; here it starts anew.
             self._bytes = 0
             event = LogsWritten(id=self._instance, partition=self._partition, path=self._path, lines=lines)
-            self._unconfirmed.append(
-                bus.publish(
-                    event, topology.storage_mailbox(self._partition), topology.instance_key(self._instance)
-                )
-            )
+            self._unconfirmed.append((event, self._send(bus, event)))
+
+    def _send(self, bus: Bus, event: LogsWritten) -> asyncio.Future[None]:
+        return bus.publish(
+            event, topology.storage_mailbox(self._partition), topology.instance_key(self._instance)
+        )
 
 
 def _is_safe(future: asyncio.Future[None]) -> bool:

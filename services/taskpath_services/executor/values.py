@@ -63,6 +63,19 @@ class Reading:
             self._items = _raws.decode(self.json)
         return self._items
 
+    def item(self, index: int) -> msgspec.Raw:
+        """The JSON text of a list's item.
+
+        Raises:
+            TaskpathError: EXECUTION_FAILED, if there is no such item.
+        """
+        try:
+            return self.items()[index]
+        except (IndexError, msgspec.ValidationError):
+            raise TaskpathError(
+                ErrorCode.EXECUTION_FAILED, f"The list that the foreach read has no item {index} any more."
+            ) from None
+
 
 _Key: TypeAlias = tuple[str, Value, int]
 
@@ -95,11 +108,6 @@ class Values:
             of = self.at_hand(instance, value.of, revision)
             return None if of is None else Reading(_item(of, value))
         return self._cached(_key(instance, value, revision))
-
-    def item_at_hand(self, instance: str, item: Item, revision: int) -> JSONText | None:
-        """The JSON text of a list's item, if the list is at hand."""
-        of = self.at_hand(instance, item.of, revision)
-        return None if of is None else _raw_item(of, item)
 
     async def read(self, instance: str, value: Value, revision: int) -> Reading:
         """The value. While storage is away it is asked again and again; whoever waits may be cancelled.
@@ -194,14 +202,5 @@ def _key(instance: str, value: Value, revision: int) -> _Key:
     return (instance, value, revision if unversioned else 0)
 
 
-def _raw_item(of: Reading, item: Item) -> msgspec.Raw:
-    try:
-        return of.items()[item.index]
-    except (IndexError, msgspec.ValidationError):
-        raise TaskpathError(
-            ErrorCode.EXECUTION_FAILED, f"The list that the foreach read has no item {item.index} any more."
-        ) from None
-
-
 def _item(of: Reading, item: Item) -> str:
-    return bytes(_raw_item(of, item)).decode()
+    return bytes(of.item(item.index)).decode()

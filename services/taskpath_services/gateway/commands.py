@@ -11,7 +11,6 @@ from msgspec import Raw, UnsetType
 
 from taskpath import updaters
 from taskpath.runtime.caller import Caller
-from taskpath.runtime.clock import Clock
 from taskpath_proto import paths, topology
 from taskpath_proto.calls import Command
 from taskpath_proto.commands import (
@@ -28,7 +27,7 @@ from taskpath_proto.packets import CreateInstanceBody
 from taskpath_proto.records import Mode, Upstream
 from taskpath_proto.values import NULL, Inline
 from taskpath_services.gateway import strict
-from taskpath_services.gateway.directory import Directory
+from taskpath_services.gateway.acquaintance import Acquaintance
 from taskpath_services.gateway.values import Values
 
 GENERATOR_SECONDS: Final = 40.0
@@ -46,19 +45,15 @@ class Commands:
 
     Args:
         caller: for the owners.
-        clock: tells which executors are away.
         partitions: how many mailboxes share the instances.
-        directory: which workflows there are.
+        acquaintance: finds workflows.
         values: takes the callers' values in.
     """
 
-    def __init__(
-        self, caller: Caller, clock: Clock, partitions: int, directory: Directory, values: Values
-    ) -> None:
+    def __init__(self, caller: Caller, partitions: int, acquaintance: Acquaintance, values: Values) -> None:
         self._caller = caller
-        self._clock = clock
         self._partitions = partitions
-        self._directory = directory
+        self._acquaintance = acquaintance
         self._values = values
 
     async def create(self, body: CreateInstanceBody, key: str | None) -> tuple[CreateInstance, Accepted]:
@@ -81,7 +76,7 @@ class Commands:
                 ErrorCode.INVALID_REQUEST,
                 "An argument is given without `execute`; it is for what is executed.",
             )
-        workflow = self._directory.find(body.workflow, self._clock.now())
+        workflow = await self._acquaintance.find(body.workflow)
         instance = secrets.token_hex(12) if key is None else _id_of(body.realm, key)
         values = self._values
         create = CreateInstance(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from taskpath_proto.errors import ErrorCode, TaskpathError
-from taskpath_proto.events import ExecutorAnnounced, WorkflowAnnouncement
+from taskpath_proto.events import ExecutorAnnounced, ExecutorBeat, WorkflowAnnouncement
 from taskpath_proto.packets import ExecutorView, WorkflowView
 
 AWAY_MS: Final = 15_000
@@ -39,6 +41,16 @@ class Directory:
         for workflow in announced.workflows:
             if workflow.name in self._workflows or len(self._workflows) < _MOST_WORKFLOWS:
                 self._workflows[workflow.name] = workflow
+
+    def hear_beat(self, beat: ExecutorBeat, now: int) -> None:
+        """Takes the small heartbeat in: of an executor that is known, nothing else has changed."""
+        if (known := self._executors.get(beat.executor)) is None:
+            return
+        if beat.gone:
+            del self._executors[beat.executor]
+        else:
+            announced = msgspec.structs.replace(known[0], running=beat.running)
+            self._executors[beat.executor] = (announced, now)
 
     def find(self, name: str, now: int) -> WorkflowAnnouncement:
         """The workflow of this name, if somebody serves it now.
@@ -83,6 +95,8 @@ class Directory:
                 queues=list(announced.queues),
                 workflows=[workflow.name for workflow in announced.workflows],
                 running=announced.running,
+                concurrency=announced.concurrency,
+                started_at=announced.started,
                 last_heartbeat=heard,
             )
             for executor, (announced, heard) in sorted(self._executors.items())

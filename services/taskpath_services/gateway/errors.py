@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from msgspec.structs import replace
 
-from taskpath.runtime.bus import BusClosed
+from taskpath.runtime.bus import BusClosed, BusLost
 from taskpath_proto.errors import ErrorCode, ErrorInfo, TaskpathError
 from taskpath_proto.packets import ErrorBody, ErrorResponse
 
@@ -42,6 +42,8 @@ _RETRY_AFTER: Final[Mapping[ErrorCode, str]] = {
     ErrorCode.NO_EXECUTOR: "5",
     ErrorCode.TOO_MANY_REQUESTS: "1",
 }
+
+UNREACHABLE: Final = "The broker cannot be reached right now; try again."
 
 MOST_MESSAGE: Final = 2_000
 """How many characters an error's message has at most."""
@@ -75,6 +77,8 @@ def info_of(error: Exception, doing: str) -> ErrorInfo:
         return _short(error.info)
     if isinstance(error, BusClosed):
         return ErrorInfo(ErrorCode.UNAVAILABLE, "The system is stopping; try again.")
+    if isinstance(error, BusLost):
+        return ErrorInfo(ErrorCode.UNAVAILABLE, UNREACHABLE)
     log.error("unexpected error", doing=doing, exc_info=error)
     return ErrorInfo(ErrorCode.UNAVAILABLE, "Something went wrong in the gateway; its log says what.")
 

@@ -1,32 +1,45 @@
 """Live lists: the first page of a list of instances, and what changes in it.
 
-Any change of any instance may change what belongs to a page, so the page is asked for again, at most four
-times a second however much happens, once for all clients with the same filter, and each is sent what differs.
+Any change of any instance may change what belongs to a page, so the page is asked for again whenever storage
+says that the index has changed, at most four times a second however much happens, once for all clients with
+the same filter, and each is sent what differs. The events of instances do not tell when to ask: the index is
+not there yet when they come.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import structlog
 
-from taskpath.runtime.bus import Bus, BusClosed, Subscription
+from taskpath.runtime.bus import Bus
 from taskpath.runtime.clock import Clock
 from taskpath.runtime.service import Service
 from taskpath_proto import topology
+from taskpath_proto.codec import Message
 from taskpath_proto.errors import ErrorCode, TaskpathError
-from taskpath_proto.events import InstanceChanged, InstanceDeleted
+from taskpath_proto.events import IndexChanged
 from taskpath_proto.packets import InstancesChanged
 from taskpath_proto.queries import InstanceSummary, ListInstances
 from taskpath_services.gateway.frames import encode
+from taskpath_services.gateway.hearing import Hearing
 from taskpath_services.gateway.outbox import Outbox
 from taskpath_services.gateway.reads import Reads
 
 log = structlog.get_logger("taskpath.gateway")
 
 INTERVAL: Final = 0.25
+"""Seconds between two times that the watched pages are asked for."""
+
+LOOK: Final = 10.0
+"""After so many seconds they are asked for though nobody has said that anything changed: who would have said
+it may have died just then, and the index may be made anew by hand."""
+
+AT_ONCE: Final = 8
+"""So many pages are asked for at once."""
+
 _MOST_FILTERS: Final = 200
 
 
@@ -107,25 +120,24 @@ class Lists(Service):
 
     def __init__(self, bus: Bus, clock: Clock, reads: Reads) -> None:
         super().__init__("gateway lists")
-        self._bus = bus
         self._clock = clock
         self._reads = reads
         self._filters: dict[ListInstances, _Filter] = {}
-        self._events: Subscription | None = None
+        self._hearing = Hearing(self.name, bus, clock, self._take, self._miss)
         self._bound = False
         self._binding = asyncio.Lock()
         self._changed = asyncio.Event()
 
     async def on_start(self) -> None:
         """Begins to listen."""
-        self._events = await self._bus.subscribe()
-        self.spawn(self._listen(self._events), "events")
+        await self._hearing.start()
+        self.spawn(self._hearing.wait(), "hearing")
         self.spawn(self._refresh(), "refreshing")
+        self.spawn(self._look(), "looking")
 
     async def on_stop(self) -> None:
         """Ends the subscription."""
-        if self._events is not None:
-            await self._events.close()
+        await self._hearing.stop()
 
     async def enter(self, listing: Listing) -> None:
         """Keeps a listing up to date from now on.
@@ -158,47 +170,50 @@ class Lists(Service):
             if not filter_.listings:
                 del self._filters[listing.query]
                 if not self._filters and self.ready:
-                    self.spawn(self._bind(), "unbinding")
+                    self.spawn(self._unbind(), "unbinding")
 
     async def _bind(self) -> None:
-        """Hears of all instances exactly while somebody watches a list."""
+        """Hears of the index from now on, until nobody watches a list."""
         async with self._binding:
-            wanted = bool(self._filters)
-            if self._events is None or wanted == self._bound:
-                return
-            try:
-                if wanted:
-                    await self._events.bind(topology.ALL_INSTANCES)
-                else:
-                    await self._events.unbind(topology.ALL_INSTANCES)
-            except BusClosed:
-                return
-            self._bound = wanted
+            if not self._bound:
+                await self._hearing.bind(topology.INDEX)
+                self._bound = True
 
-    async def _listen(self, events: Subscription) -> None:
-        try:
-            while True:
-                messages = await events.take()
-                if events.lost() or any(
-                    isinstance(message, InstanceDeleted)
-                    or (isinstance(message, InstanceChanged) and message.instance is not None)
-                    for message in messages
-                ):
-                    self._changed.set()
-        except BusClosed:
-            return
+    async def _unbind(self) -> None:
+        async with self._binding:
+            if self._bound and not self._filters:
+                await self._hearing.unbind(topology.INDEX)
+                self._bound = False
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        if any(isinstance(message, IndexChanged) for message in messages):
+            self._changed.set()
+
+    def _miss(self, reason: str) -> None:
+        self._changed.set()
 
     async def _refresh(self) -> None:
+        places = asyncio.Semaphore(AT_ONCE)
         while True:
             await self._changed.wait()
             self._changed.clear()
-            for query, filter_ in list(self._filters.items()):
-                try:
-                    await self._ask(query, filter_)
-                except TaskpathError as error:
-                    log.warning("cannot read a watched list", error=error.info.message)
-                    self._changed.set()
+            await asyncio.gather(
+                *(self._ask_again(query, filter_, places) for query, filter_ in self._filters.items())
+            )
             await self._clock.sleep(INTERVAL)
+
+    async def _look(self) -> None:
+        while True:
+            await self._clock.sleep(LOOK)
+            self._changed.set()
+
+    async def _ask_again(self, query: ListInstances, filter_: _Filter, places: asyncio.Semaphore) -> None:
+        async with places:
+            try:
+                await self._ask(query, filter_)
+            except TaskpathError as error:
+                log.warning("cannot read a watched list", error=error.info.message)
+                self._changed.set()
 
     async def _ask(self, query: ListInstances, filter_: _Filter) -> None:
         # One read at a time: an older answer must not come after a newer one.

@@ -8,10 +8,14 @@ from taskpath.runtime.caller import Caller
 from taskpath_proto import topology
 from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.queries import (
+    AllCommitted,
+    AskCommitted,
+    AskPartitions,
     InstancesPage,
     InstanceView,
     ListInstances,
     LogsView,
+    Partitions,
     ReadInstance,
     ReadLogs,
     ReadTask,
@@ -70,6 +74,16 @@ class Reads:
         self._caller = caller
         self._timeout = timeout
 
+    async def caught_up(self, partition: int) -> None:
+        """Returns when storage has every change of a partition that was published before this was called.
+
+        Raises:
+            TaskpathError: UNAVAILABLE.
+        """
+        await self._caller.ask(
+            topology.storage_mailbox(partition), AskCommitted(partition), AllCommitted, self._timeout
+        )
+
     async def instance(
         self, instance: str, *, min_revision: int = 0, since: int = 0, paths: tuple[str, ...] = ()
     ) -> Seen:
@@ -119,6 +133,17 @@ class Reads:
         if not view.known:
             raise unknown(instance)
         return view
+
+    async def partitions(self, timeout: float) -> int:
+        """How many partitions the deployment has, by the records.
+
+        Args:
+            timeout: how long the answer is waited for, in seconds.
+
+        Raises:
+            TaskpathError: UNAVAILABLE.
+        """
+        return (await self._caller.ask(topology.QUERIES, AskPartitions(), Partitions, timeout)).count
 
     async def instances(self, query: ListInstances, timeout: float | None = None) -> InstancesPage:
         """A page of the index.

@@ -11,20 +11,20 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from taskpath.runtime.bus import Bus, BusClosed, Subscription
+from taskpath.runtime.bus import Bus
 from taskpath.runtime.caller import Caller
 from taskpath.runtime.clock import Clock
 from taskpath.runtime.service import Service
 from taskpath.runtime.settings import Settings
-from taskpath_proto import topology
-from taskpath_proto.events import ExecutorAnnounced
 from taskpath_services.gateway.access import Access
+from taskpath_services.gateway.acquaintance import Acquaintance
 from taskpath_services.gateway.commands import Commands
 from taskpath_services.gateway.directory import Directory
 from taskpath_services.gateway.errors import answering
 from taskpath_services.gateway.listener import listen
 from taskpath_services.gateway.lists import Lists
 from taskpath_services.gateway.metrics import Metrics
+from taskpath_services.gateway.opening import Opening
 from taskpath_services.gateway.pages import Pages
 from taskpath_services.gateway.reads import READ_SECONDS, Reads
 from taskpath_services.gateway.realms import Realms
@@ -39,6 +39,9 @@ from taskpath_services.gateway.values import Values
 from taskpath_services.gateway.watches import Watches
 
 _SHUTDOWN_SECONDS: Final = 5.0
+
+_SERVED: Final = ("/api/", "/ws")
+"""What is served only when the gateway is open; the others are the page, health and metrics."""
 
 
 class GatewayService(Service):
@@ -59,24 +62,27 @@ class GatewayService(Service):
         self._clock = clock
         self._settings = settings
         self._directory = Directory(clock.now())
+        self._acquaintance = Acquaintance(bus, clock, self._directory)
         self._metrics = Metrics()
         self._caller = Caller(bus, clock, "gateway", READ_SECONDS)
+        self._opening = Opening(self._caller, clock, settings.partitions, self._acquaintance)
         self._reads = Reads(self._caller)
-        self._watches = Watches(bus, clock, self._reads, self._metrics)
+        self._watches = Watches(bus, clock, settings.partitions, self._reads, self._metrics)
         self._lists = Lists(bus, clock, self._reads)
         values = Values(self._caller, settings.max_value, READ_SECONDS)
         self._values = values
-        self._commands = Commands(self._caller, clock, settings.partitions, self._directory, values)
+        self._commands = Commands(self._caller, settings.partitions, self._acquaintance, values)
         self._sockets = Sockets(clock, self._commands, self._watches, self._lists, self._reads, self._metrics)
         self._streams = Streams(clock, self._watches, self._reads, self._metrics)
         self._parts: tuple[Service, ...] = (
             self._caller,
+            self._acquaintance,
+            self._opening,
             self._watches,
             self._lists,
             self._sockets,
             self._streams,
         )
-        self._announcements: Subscription | None = None
         self._runner: web.AppRunner | None = None
         self._listening: asyncio.Server | None = None
 
@@ -91,13 +97,11 @@ class GatewayService(Service):
     async def on_start(self) -> None:
         """Starts the parts, then listens."""
         access = Access(self._settings)
-        self._announcements = await self._bus.subscribe(topology.ANNOUNCEMENTS)
-        self.spawn(self._hear(self._announcements), "announcements")
         for part in self._parts:
             await part.start()
             self.spawn(part.wait(), part.name)
         app = web.Application(
-            middlewares=[_measuring(self._metrics), answering(), _guarding(access)],
+            middlewares=[_measuring(self._metrics), answering(), _guarding(access, self._opening)],
             client_max_size=self._settings.max_body,
         )
         app.on_response_prepare.append(_sharing(access))
@@ -118,25 +122,14 @@ class GatewayService(Service):
             await self._runner.cleanup()
         for part in reversed(self._parts):
             await part.stop()
-        if self._announcements is not None:
-            await self._announcements.close()
-
-    async def _hear(self, announcements: Subscription) -> None:
-        try:
-            while True:
-                for message in await announcements.take():
-                    if isinstance(message, ExecutorAnnounced):
-                        self._directory.hear(message, self._clock.now())
-        except BusClosed:
-            return
 
     def _route(self, app: web.Application) -> None:
         realms = Realms(self._commands, self._reads, self._clock)
         calls = routes(
             Instances(self._commands, self._reads, self._values, realms),
             Tasks(self._commands, self._reads, self._values),
-            Workflows(self._directory, self._clock),
-            Health(lambda: self.ready, self._reads, self._metrics),
+            Workflows(self._directory, self._acquaintance, self._clock),
+            Health(lambda: self.ready and self._opening.open, self._reads, self._metrics),
             self._streams,
             version("taskpath"),
         )
@@ -152,8 +145,8 @@ class GatewayService(Service):
         )
 
 
-def _guarding(access: Access) -> Middleware:
-    """The middleware that asks who may come in, before anything else is looked at."""
+def _guarding(access: Access, opening: Opening) -> Middleware:
+    """The middleware that asks who may come in, before anything else is looked at, and when."""
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -161,6 +154,8 @@ def _guarding(access: Access) -> Middleware:
         access.check(request.headers.get(hdrs.HOST, ""), origin)
         if request.method == hdrs.METH_OPTIONS and origin is not None:
             return web.Response(status=204, headers=access.preflight())
+        if request.path.startswith(_SERVED):
+            await opening.enter()
         return await handler(request)
 
     return guard

@@ -1,8 +1,8 @@
 """The watches of a gateway: one for each instance that somebody looks at, however many clients that are.
 
-A watch binds the instance's events, then reads it, then applies what came since. It is read again when an
-event is missing, when the bus has lost some, and when an owner does not continue where its predecessor was
-seen to be.
+A watch binds the instance's events, waits until storage has those published before, reads it, then applies
+what came since. It is read again when an event is missing, when the bus has lost some or its connection, and
+when an owner does not continue where its predecessor was seen to be.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from taskpath.runtime.bus import Bus, BusClosed, Subscription
+from taskpath.runtime.bus import Bus
 from taskpath.runtime.clock import Clock
 from taskpath.runtime.service import Service
 from taskpath_proto import topology
@@ -22,6 +22,8 @@ from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.events import InstanceChanged, InstanceDeleted, LogsWritten
 from taskpath_proto.queries import Tombstone
 from taskpath_proto.records import InstanceStatus, TaskRecord
+from taskpath_services.gateway.catching import Catching
+from taskpath_services.gateway.hearing import Hearing
 from taskpath_services.gateway.logtail import end_of
 from taskpath_services.gateway.metrics import Metrics
 from taskpath_services.gateway.mirror import Mirror
@@ -35,6 +37,12 @@ log = structlog.get_logger("taskpath.gateway")
 LINGER: Final = 60.0
 """How many seconds a watch goes on that nobody is left of: who comes back is told what was missed."""
 
+OPEN_SECONDS: Final = 20.0
+"""How long who wants to watch waits for the first reading."""
+
+AGAIN_AT_ONCE: Final = 16
+"""So many watches are read again at once."""
+
 _MOST_LINGERING: Final = 200
 _SWEEP: Final = 10.0
 _TICK: Final = 0.025
@@ -47,18 +55,21 @@ class Watches(Service):
     Args:
         bus: where events come from.
         clock: paces what is sent.
+        partitions: how many mailboxes share the instances.
         reads: where instances are read.
         metrics: counts.
     """
 
-    def __init__(self, bus: Bus, clock: Clock, reads: Reads, metrics: Metrics) -> None:
+    def __init__(self, bus: Bus, clock: Clock, partitions: int, reads: Reads, metrics: Metrics) -> None:
         super().__init__("gateway watches")
-        self._bus = bus
         self._clock = clock
+        # Where nobody hears of a change before it is stored, there is nothing to catch up with.
+        self._catching = Catching(reads, partitions) if bus.durable else None
         self._reads = reads
+        self._again = asyncio.Semaphore(AGAIN_AT_ONCE)
         self._metrics = metrics
         self._watches: dict[str, Watch] = {}
-        self._events: Subscription | None = None
+        self._hearing = Hearing(self.name, bus, clock, self._take, self._miss)
         self._binding = asyncio.Lock()
         self._lingering: dict[Watch, int] = {}
         self._unsent: dict[Watch, None] = {}
@@ -66,15 +77,19 @@ class Watches(Service):
 
     async def on_start(self) -> None:
         """Subscribes, and begins to listen."""
-        self._events = await self._bus.subscribe()
-        self.spawn(self._listen(self._events), "events")
+        if self._catching is not None:
+            await self._catching.start()
+            self.spawn(self._catching.wait(), "catching up")
+        await self._hearing.start()
+        self.spawn(self._hearing.wait(), "hearing")
         self.spawn(self._send(), "sending")
         self.spawn(self._sweep(), "sweeping")
 
     async def on_stop(self) -> None:
         """Ends the subscription."""
-        if self._events is not None:
-            await self._events.close()
+        await self._hearing.stop()
+        if self._catching is not None:
+            await self._catching.stop()
 
     async def enter(self, viewer: Viewer) -> Watch:
         """Adds a viewer to the watch of its instance, which is opened if need be.
@@ -95,12 +110,18 @@ class Watches(Service):
             self._lingering.pop(watch, None)
             watch.enter(viewer)
         try:
-            await asyncio.shield(watch.opened)
-            if (mirror := watch.mirror) is not None:
-                for pattern in viewer.lens.patterns:
-                    check_pattern(watch.id, mirror.plan, pattern)
-                if viewer.lens.item_patterns and not mirror.holds(viewer.lens):
-                    await self._widen(watch, mirror, viewer)
+            async with asyncio.timeout(OPEN_SECONDS):
+                await asyncio.shield(watch.opened)
+                if (mirror := watch.mirror) is not None:
+                    for pattern in viewer.lens.patterns:
+                        check_pattern(watch.id, mirror.plan, pattern)
+                    if viewer.lens.item_patterns and not mirror.holds(viewer.lens):
+                        await self._widen(watch, mirror, viewer)
+        except TimeoutError:
+            self.leave(viewer)
+            raise TaskpathError(
+                ErrorCode.UNAVAILABLE, f"The instance could not be read within {OPEN_SECONDS:g} s; try again."
+            ) from None
         except BaseException:
             self.leave(viewer)
             raise
@@ -143,24 +164,19 @@ class Watches(Service):
 
     async def _unbind(self, instance: str) -> None:
         async with self._binding:
-            if instance not in self._watches and self._events is not None:
-                try:
-                    await self._events.unbind(topology.instance_key(instance))
-                except BusClosed:
-                    return
+            if instance not in self._watches:
+                await self._hearing.unbind(topology.instance_key(instance))
 
     async def _open(self, watch: Watch) -> None:
         try:
             async with self._binding:
-                if self._events is None or not watch.watched:
+                if not watch.watched:
                     return
-                await self._events.bind(topology.instance_key(watch.id))
+                await self._hearing.bind(topology.instance_key(watch.id))
             watch.reload()
             await self._read(watch)
         except TaskpathError as error:
             self._refuse(watch, error)
-        except BusClosed:
-            self._refuse(watch, TaskpathError(ErrorCode.UNAVAILABLE, "The system is stopping; try again."))
 
     def _refuse(self, watch: Watch, error: TaskpathError) -> None:
         if not watch.opened.done():
@@ -177,7 +193,7 @@ class Watches(Service):
         tries = 0
         while watch.watched:
             try:
-                mirror = await self._mirror(watch)
+                mirror = await self._mirror_again(watch) if watch.known else await self._mirror(watch)
             except TaskpathError as error:
                 if error.code is ErrorCode.UNKNOWN_INSTANCE or not watch.known:
                     raise
@@ -193,7 +209,14 @@ class Watches(Service):
         for viewer in watch.viewers():
             viewer.fall_behind()
 
+    async def _mirror_again(self, watch: Watch) -> Mirror:
+        """After a connection was lost all watches are read at once, and nobody waits for an answer."""
+        async with self._again:
+            return await self._mirror(watch)
+
     async def _mirror(self, watch: Watch) -> Mirror:
+        if self._catching is not None:
+            await self._catching.up(watch.id)
         instance, records, removed_at = await self._reads.instance(watch.id, min_revision=watch.need)
         items: list[TaskRecord] = []
         lenses = watch.item_lenses()
@@ -215,16 +238,9 @@ class Watches(Service):
         finally:
             watch.end_widening(late)
 
-    async def _listen(self, events: Subscription) -> None:
-        try:
-            while True:
-                messages = await events.take()
-                if events.lost():
-                    for watch in list(self._watches.values()):
-                        self._start_over(watch, "events were lost on their way to the gateway")
-                self._take(messages)
-        except BusClosed:
-            return
+    def _miss(self, reason: str) -> None:
+        for watch in list(self._watches.values()):
+            self._start_over(watch, reason)
 
     def _take(self, messages: Sequence[Message]) -> None:
         touched: dict[Watch, None] = {}

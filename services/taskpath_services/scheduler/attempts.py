@@ -6,24 +6,31 @@ import zlib
 
 from taskpath_proto.errors import ErrorCode, ErrorInfo
 from taskpath_proto.plan import RetrySpec
+from taskpath_proto.queries import AskWanted, Wanted
 from taskpath_proto.records import AttemptStatus, Progress, RetryState, TaskStatus
 from taskpath_proto.values import NULL, Value
-from taskpath_proto.work import OrderKind, TaskFinished, TaskProgressed, TaskStarted
+from taskpath_proto.work import OrderKind, TaskFinished, TaskProgressed, TasksHeld, TaskStarted
 from taskpath_services.scheduler import joining
 from taskpath_services.scheduler.effects import Timer, TimerKind
 from taskpath_services.scheduler.frames import Stage, Work
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.node import Node, leave_updaters
-from taskpath_services.scheduler.orders import file_attempt, mark, offer, own_status, queue_of, take_number
+from taskpath_services.scheduler.orders import (
+    file_attempt,
+    goes_on,
+    mark,
+    offer,
+    own_status,
+    take_back,
+    take_number,
+    watch_timeout,
+)
 from taskpath_services.scheduler.outdating import disturb
 from taskpath_services.scheduler.statuses import CANCELLED, FAILED, OK, QUEUED, RUNNING, SKIPPED
 from taskpath_services.scheduler.walk import settled
 
-TIMEOUT_GRACE_MS = 1000
-"""How long after a task's timeout the executor's own report of it is waited for."""
 
-
-def _current(instance: Instance, path: str, epoch: int, command: int) -> Work | None:
+def current(instance: Instance, path: str, epoch: int, command: int) -> Work | None:
     """The work that a report is about, if that is still wanted."""
     node = instance.tree.nodes.get(path)
     work = node.work if node is not None else None
@@ -38,11 +45,17 @@ def _current(instance: Instance, path: str, epoch: int, command: int) -> Work | 
 
 def started(instance: Instance, report: TaskStarted) -> None:
     """An attempt runs for longer than a moment."""
-    work = _current(instance, report.path, report.epoch, report.command)
-    if work is None or work.stage is not Stage.SENT:
+    work = current(instance, report.path, report.epoch, report.command)
+    if work is None:
+        return
+    if work.stage is Stage.STARTED:
+        work.alone = work.alone and report.alone  # it has got company meanwhile
         return
     node = work.node
     work.stage = Stage.STARTED
+    work.alone = report.alone
+    instance.fleet.hold(instance, work, report.executor)
+    goes_on(instance, node)
     if work.kind is OrderKind.JOIN:
         joining.begin(instance, node, RUNNING)
         return
@@ -50,14 +63,32 @@ def started(instance: Instance, report: TaskStarted) -> None:
     node.execution_time, node.executor = report.execution_time, report.executor
     change = instance.change(node)
     change.execution_time, change.executor = report.execution_time, report.executor
-    if node.spec.timeout is not None and work.kind is OrderKind.TASK:
-        due = report.execution_time + round(node.spec.timeout * 1000) + TIMEOUT_GRACE_MS
-        instance.effects.timers.append(Timer(due, instance.id, TimerKind.TIMEOUT, node.path, report.command))
+    watch_timeout(instance, work)
+
+
+def held(instance: Instance, report: TasksHeld) -> None:
+    """An executor has these orders: they wait there, or run as an earlier owner had heard."""
+    for path, command in report.orders:
+        work = current(instance, path, report.epoch, command)
+        if work is not None and (work.stage is Stage.SENT or work.holder is None):
+            instance.fleet.hold(instance, work, report.executor)
+
+
+def wanted(instance: Instance, asked: AskWanted) -> Wanted:
+    """Which of some orders the executor that asks may run: those that nobody else has."""
+    return Wanted(
+        tuple(
+            command
+            for path, command in asked.orders
+            if (work := current(instance, path, asked.epoch, command)) is not None
+            and work.holder in (None, asked.executor)
+        )
+    )
 
 
 def progressed(instance: Instance, report: TaskProgressed) -> None:
     """A running task has said how far it is."""
-    work = _current(instance, report.path, report.epoch, report.command)
+    work = current(instance, report.path, report.epoch, report.command)
     if work is not None:
         progress = Progress(fraction=report.fraction, message=report.message)
         work.node.note().progress = progress
@@ -66,11 +97,11 @@ def progressed(instance: Instance, report: TaskProgressed) -> None:
 
 def finished(instance: Instance, report: TaskFinished) -> None:
     """An attempt has ended. The first report of it counts."""
-    work = _current(instance, report.path, report.epoch, report.command)
+    work = current(instance, report.path, report.epoch, report.command)
     if work is None:
         return
     node = work.node
-    instance.windows.of(queue_of(instance, node)).out -= 1
+    take_back(instance, work)
     if work.kind is OrderKind.JOIN:
         joining.judged(instance, work, report)
         settled(instance, work)
@@ -82,7 +113,7 @@ def finished(instance: Instance, report: TaskFinished) -> None:
         node.executor = change.executor = report.executor
     if report.status is TaskStatus.FAILED:
         error = report.error or ErrorInfo(ErrorCode.EXECUTION_FAILED, "The task failed.")
-        _failed(instance, work, error, retryable=report.retryable)
+        failed(instance, work, error, retryable=report.retryable)
     elif report.status is TaskStatus.SKIPPED:
         _skipped(instance, work)
     else:
@@ -136,7 +167,8 @@ def _skipped(instance: Instance, work: Work) -> None:
     settled(instance, work)
 
 
-def _failed(instance: Instance, work: Work, error: ErrorInfo, *, retryable: bool) -> None:
+def failed(instance: Instance, work: Work, error: ErrorInfo, *, retryable: bool) -> None:
+    """An attempt has failed: it is tried again, or that is the task's end."""
     node = work.node
     change = instance.change(node)
     change.error = error
@@ -154,25 +186,34 @@ def _failed(instance: Instance, work: Work, error: ErrorInfo, *, retryable: bool
 
 def _retry(instance: Instance, work: Work, retry: RetrySpec) -> None:
     node = work.node
+    _forget_losses(instance, node)
     due = instance.now + round(1000 * delay(retry, work.tries, f"{instance.id}{node.path}/{node.attempt}"))
-    error = instance.change(node).error
+    error, kept = instance.change(node).error, node.note().error
     file_attempt(instance, node, AttemptStatus.FAILED)
     mark(instance, node, QUEUED)
     take_number(instance, node)
     work.stage = Stage.RETRYING
     work.condition = False
     state = RetryState(try_=work.tries + 1, attempts=retry.attempts, next_at=due)
-    node.note().retry = state
+    notes = node.note()
+    notes.retry, notes.error = state, kept
     change = instance.change(node)
-    change.retry = state
-    change.error = error
+    change.retry, change.error = state, error
     instance.effects.timers.append(Timer(due, instance.id, TimerKind.RETRY, node.path, node.attempt))
 
 
 def _forget_retry(instance: Instance, node: Node) -> None:
-    if node.notes is not None and node.notes.retry is not None:
-        node.notes.retry = None
-        instance.change(node).retry = None
+    notes = node.notes
+    if notes is None:
+        return
+    if notes.retry is not None:
+        notes.retry = instance.change(node).retry = None
+    _forget_losses(instance, node)
+
+
+def _forget_losses(instance: Instance, node: Node) -> None:
+    if node.notes is not None and node.notes.losses:
+        node.notes.losses = instance.change(node).losses = 0
 
 
 def delay(retry: RetrySpec, tries: int, seed: str) -> float:
@@ -201,26 +242,27 @@ def fired(instance: Instance, timer: Timer) -> None:
     elif (
         timer.kind is TimerKind.TIMEOUT
         and work.stage is Stage.STARTED
-        and work.command == (instance.epoch, timer.number)
+        and work.command is not None
+        and work.command[1] == timer.number
     ):
-        instance.windows.of(queue_of(instance, node)).out -= 1
-        instance.effects.cancelled.append(timer.number)
+        take_back(instance, work)
+        instance.effects.cancelled.append(work.command)
         error = ErrorInfo(
             ErrorCode.EXECUTION_FAILED,
             f"The task did not end within its timeout of {node.spec.timeout or 0.0:g} s.",
             path=node.path,
             type="TimeoutError",
         )
-        _failed(instance, work, error, retryable=True)
+        failed(instance, work, error, retryable=True)
 
 
 def stop(instance: Instance, work: Work) -> None:
     """Cancels a work; whatever is still reported of it is dropped."""
     node = work.node
     if work.stage in (Stage.SENT, Stage.STARTED):
-        instance.windows.of(queue_of(instance, node)).out -= 1
+        take_back(instance, work)
         if work.command is not None:
-            instance.effects.cancelled.append(work.command[1])
+            instance.effects.cancelled.append(work.command)
     work.stage = Stage.RETRYING
     work.command = None
     if work.kind is OrderKind.JOIN:

@@ -11,6 +11,7 @@ from taskpath_services.scheduler.execute import named
 from taskpath_services.scheduler.frames import Frame, Stage, Work
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.node import Kind
+from taskpath_services.scheduler.windows import Windows
 
 
 def cancel(instance: Instance, path: str) -> None:
@@ -58,6 +59,7 @@ def abandon(instance: Instance) -> None:
         if run.root is not None:
             _abandon(instance, run.root)
     instance.runs.clear()
+    instance.windows = Windows()
     instance.agenda.clear()
     instance.effects.orders.clear()
     instance.effects.timers.clear()
@@ -67,5 +69,8 @@ def _abandon(instance: Instance, frame: Frame) -> None:
     for below in frame.active.values():
         if isinstance(below, Frame):
             _abandon(instance, below)
-        elif below.stage in (Stage.SENT, Stage.STARTED) and below.command is not None:
-            instance.effects.cancelled.append(below.command[1])
+            continue
+        if below.stage in (Stage.SENT, Stage.STARTED) and below.command is not None:
+            instance.effects.cancelled.append(below.command)
+        instance.fleet.free(below)
+        below.node.work = None  # what is still said of it means nothing

@@ -8,11 +8,12 @@ from taskpath_proto import topology
 from taskpath_proto.commands import Accepted
 from taskpath_proto.events import InstanceChanged, InstanceDeleted
 from taskpath_proto.records import InstanceChange, InstanceProgress, InstanceStatus, Rollup
-from taskpath_proto.work import CancelAttempts, Layer, Order, RunTasks
+from taskpath_proto.work import CancelAttempts, Order, RunTasks
 from taskpath_services.scheduler import handlers
-from taskpath_services.scheduler.effects import Effects, Outcome
+from taskpath_services.scheduler.effects import Effects, Outcome, PendingOrder
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.node import Kind, Node
+from taskpath_services.scheduler.snapshot import snapshot
 from taskpath_services.scheduler.statuses import CANCELLED, FAILED, INACTIVE, OK, QUEUED, RUNNING, SKIPPED
 
 PARCEL: Final = 32
@@ -23,8 +24,10 @@ def conclude(instance: Instance, outcome: Outcome) -> None:
     """Ends a batch for an instance: its events, and its effects, go into the outcome."""
     if not instance.deleted:
         _note_change(instance, outcome)
-        if _let_go(instance):
-            _note_change(instance, outcome)
+        instance.deleted = instance.deleting and not instance.runs and not instance.handlers
+        if instance.snapshot_wanted and not instance.deleted:
+            instance.snapshot_wanted = False
+            outcome.events.extend(snapshot(instance))
     if instance.deleted:
         instance.revision += 1
         outcome.events.append(_deleted(instance))
@@ -34,13 +37,25 @@ def conclude(instance: Instance, outcome: Outcome) -> None:
         outcome.answers.append((call, Accepted(instance.id, shown, created)))
     for call, error in effects.errors:
         outcome.answers.append((call, error))
+    if effects.cancelled:
+        _forget_unsent(instance, effects)
     if effects.orders:
         _orders(instance, effects, outcome)
     outcome.commands.extend(effects.handlers)
-    if effects.cancelled:
-        outcome.cancellations.append(CancelAttempts(instance.id, instance.epoch, tuple(effects.cancelled)))
+    for epoch in sorted({epoch for epoch, _ in effects.cancelled}):
+        numbers = tuple(number for of, number in effects.cancelled if of == epoch)
+        outcome.cancellations.append(CancelAttempts(instance.id, epoch, numbers))
     outcome.timers.extend(effects.timers)
     instance.effects = Effects()
+
+
+def _forget_unsent(instance: Instance, effects: Effects) -> None:
+    """What a batch wants run and cancelled is neither."""
+    unsent = {(instance.epoch, pending.order.command) for pending in effects.orders}
+    unsent.intersection_update(effects.cancelled)
+    if unsent:
+        effects.orders = [one for one in effects.orders if (instance.epoch, one.order.command) not in unsent]
+        effects.cancelled = [command for command in effects.cancelled if command not in unsent]
 
 
 def _note_change(instance: Instance, outcome: Outcome) -> None:
@@ -51,6 +66,7 @@ def _note_change(instance: Instance, outcome: Outcome) -> None:
 
 
 def _has_changed(instance: Instance) -> bool:
+    """Whether there is anything to be stored: that a call was carried out is not, if it changed nothing."""
     return bool(
         instance.touched
         or instance.removed
@@ -59,22 +75,6 @@ def _has_changed(instance: Instance) -> bool:
         or instance.handlers_changed
         or instance.commands_changed
     )
-
-
-def _let_go(instance: Instance) -> bool:
-    """An instance whose handlers are over goes if it is to be deleted, or is ephemeral and has ended.
-
-    Returns:
-        Whether it stays until its handler of deletions is over, which is a change of its own.
-    """
-    if instance.runs or instance.handlers:
-        return False
-    if instance.deleting:
-        instance.deleted = True
-    elif instance.identity.ephemeral and instance.status.ended:
-        instance.deleting = instance.changed = handlers.deleting(instance)
-        instance.deleted = not instance.deleting
-    return instance.deleting and not instance.deleted
 
 
 def _deleted(instance: Instance) -> InstanceDeleted:
@@ -112,10 +112,16 @@ def _event(instance: Instance, base: int) -> InstanceChanged:
             instance.finished_at = noted.finished_at = finished_at
         if status.ended and not instance.deleting:
             handlers.ended(instance, status)
+    if instance.identity.ephemeral and status.ended and not instance.handlers and not instance.deleting:
+        # Said at once, so that a new owner knows, too, that it has to go.
+        instance.deleting = True
+        handlers.deleting(instance)
     if instance.handlers_changed:
         noted.handlers = tuple(instance.handlers.values())
     if instance.commands_changed:
         noted.commands = tuple(instance.commands.values())
+    if instance.calls_changed:
+        noted.calls = tuple(instance.calls)
     if instance.deleting:
         noted.deleting = True
     if instance.runs_changed:
@@ -138,7 +144,7 @@ def _event(instance: Instance, base: int) -> InstanceChanged:
     instance.removed = []
     instance.noted = InstanceChange()
     instance.runs_changed = instance.changed = False
-    instance.handlers_changed = instance.commands_changed = False
+    instance.handlers_changed = instance.commands_changed = instance.calls_changed = False
     return event
 
 
@@ -194,24 +200,21 @@ def _unfinished(node: Node) -> float:
 
 
 def _orders(instance: Instance, effects: Effects, outcome: Outcome) -> None:
-    """Orders that go to the same queue and see the same context share a message."""
+    """Orders share a message that go to the same queue, see the same context and are of the same list."""
     most = max(1, min(PARCEL, len(effects.orders) // 4))
-    open_parcels: dict[tuple[str, int], tuple[tuple[Layer, ...], list[Order]]] = {}
+    together: dict[tuple[str, int, int], tuple[PendingOrder, list[Order]]] = {}
     for pending in effects.orders:
-        key = (pending.queue, id(pending.layers))
-        parcel = open_parcels.get(key)
-        if parcel is None:
-            parcel = open_parcels[key] = (pending.layers, [])
-        parcel[1].append(pending.order)
-        if len(parcel[1]) >= most:
-            _parcel(instance, pending.queue, *open_parcels.pop(key), outcome)
-    for (queue, _), parcel in open_parcels.items():
-        _parcel(instance, queue, *parcel, outcome)
+        key = (pending.queue, id(pending.layers), id(pending.items))
+        first, orders = together.setdefault(key, (pending, []))
+        orders.append(pending.order)
+        if len(orders) >= most:
+            _send(instance, first, orders, outcome)
+            del together[key]
+    for first, orders in together.values():
+        _send(instance, first, orders, outcome)
 
 
-def _parcel(
-    instance: Instance, queue: str, layers: tuple[Layer, ...], orders: list[Order], outcome: Outcome
-) -> None:
+def _send(instance: Instance, first: PendingOrder, orders: list[Order], outcome: Outcome) -> None:
     identity = instance.identity
     message = RunTasks(
         id=identity.id,
@@ -223,7 +226,8 @@ def _parcel(
         plan_version=identity.plan_version,
         data=identity.data,
         base_context=identity.base_context,
-        layers=layers,
+        layers=first.layers,
         orders=tuple(orders),
+        items=first.items,
     )
-    outcome.commands.append((topology.executor_mailbox(queue), message))
+    outcome.commands.append((topology.executor_mailbox(first.queue), message))

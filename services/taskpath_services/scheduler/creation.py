@@ -13,7 +13,9 @@ from taskpath_proto.plan import Plan, TaskSpec
 from taskpath_proto.records import InstanceChange
 from taskpath_proto.values import Value
 from taskpath_proto.work import ExpandPlan
+from taskpath_services.scheduler import repeats
 from taskpath_services.scheduler.execute import execute
+from taskpath_services.scheduler.fleet import Fleet
 from taskpath_services.scheduler.instance import Identity, Instance
 
 
@@ -79,7 +81,7 @@ def expansion_again(
     )
 
 
-def create(creation: Creation, plan: Plan, partition: int, epoch: int, now: int) -> Instance:
+def create(creation: Creation, plan: Plan, partition: int, epoch: int, now: int, fleet: Fleet) -> Instance:
     """The new instance, started if that was asked for."""
     command = creation.command
     identity = Identity(
@@ -96,7 +98,7 @@ def create(creation: Creation, plan: Plan, partition: int, epoch: int, now: int)
         created_at=now,
         creation_key=command.creation_key,
     )
-    instance = Instance(identity, epoch, now)
+    instance = Instance(identity, epoch, now, fleet)
     instance.noted = InstanceChange(
         realm=command.realm,
         workflow=command.workflow,
@@ -114,5 +116,6 @@ def create(creation: Creation, plan: Plan, partition: int, epoch: int, now: int)
     if command.execute:
         execute(instance, Execute(id=command.id, path=paths.ROOT, argument=command.argument))
     for number, call in enumerate(creation.calls):
+        repeats.remember(instance, call)
         instance.effects.answers.append((call, number == 0, None))
     return instance

@@ -9,7 +9,8 @@ import msgspec
 from taskpath_proto.calls import Call, Response
 from taskpath_proto.errors import TaskpathError
 from taskpath_proto.events import InstanceChanged, InstanceDeleted
-from taskpath_proto.work import CancelAttempts, ExpandPlan, Layer, Order, RunHandler, RunTasks
+from taskpath_proto.values import Value
+from taskpath_proto.work import CancelAttempts, ExpandPlan, Layer, Order, RunHandler, RunTasks, WhatIsHeld
 
 
 class TimerKind(Enum):
@@ -19,6 +20,7 @@ class TimerKind(Enum):
     TIMEOUT = "timeout"
     EXPANSION = "expansion"
     HANDLER = "handler"
+    WATCH = "watch"
 
 
 class Timer(msgspec.Struct, frozen=True, order=False):
@@ -41,10 +43,12 @@ class Timer(msgspec.Struct, frozen=True, order=False):
 
 
 class PendingOrder(msgspec.Struct, frozen=True, gc=False):
-    """An order that is to be sent to a queue, with the context that it sees."""
+    """An order that is to be sent to a queue, with the context that it sees, and the list that its argument
+    is an item of."""
 
     queue: str
     layers: tuple[Layer, ...]
+    items: Value | None
     order: Order
 
 
@@ -55,7 +59,7 @@ class Effects:
 
     def __init__(self) -> None:
         self.orders: list[PendingOrder] = []
-        self.cancelled: list[int] = []
+        self.cancelled: list[tuple[int, int]] = []
         self.handlers: list[tuple[str, RunHandler]] = []
         self.timers: list[Timer] = []
         self.answers: list[tuple[Call, bool, int | None]] = []
@@ -67,7 +71,7 @@ class Outcome:
 
     Attributes:
         commands: work for executors: mailbox and message.
-        cancellations: for all executors.
+        cancellations: for all executors; also questions.
         events: for storage and gateways.
         answers: for callers, once the events are safe.
         timers: to be armed.
@@ -77,7 +81,7 @@ class Outcome:
 
     def __init__(self) -> None:
         self.commands: list[tuple[str, RunTasks | ExpandPlan | RunHandler]] = []
-        self.cancellations: list[CancelAttempts] = []
+        self.cancellations: list[CancelAttempts | WhatIsHeld] = []
         self.events: list[InstanceChanged | InstanceDeleted] = []
         self.answers: list[tuple[Call, Response | TaskpathError]] = []
         self.timers: list[Timer] = []

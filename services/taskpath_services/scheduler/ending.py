@@ -44,6 +44,8 @@ def end(instance: Instance, frame: Frame) -> None:
         node.left = instance.next()
         instance.change(node).left = node.left
         disturb(instance, frame.run, node, node.left)
+    # Another run that is at work in here finishes what this one has begun.
+    inside.unjoined = inside.unjoined or (checked and not is_done(node.status))
     frame.phase = Phase.ENDED
     above = frame.parent
     if above is None:

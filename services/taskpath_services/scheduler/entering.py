@@ -6,6 +6,8 @@ run is taken up again after a crash.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import Counter
 from typing import Final
 
 from taskpath.staleness import NEVER, after
@@ -17,8 +19,8 @@ from taskpath_services.scheduler import joining
 from taskpath_services.scheduler.ending import end, touch
 from taskpath_services.scheduler.frames import Frame, Phase, Work
 from taskpath_services.scheduler.instance import Instance
-from taskpath_services.scheduler.node import Kind, Node
-from taskpath_services.scheduler.orders import mark, offer, open_window, resume, send, take_number
+from taskpath_services.scheduler.node import Kind, Node, leaves_of
+from taskpath_services.scheduler.orders import is_out, mark, offer, open_window, resume, send, take_number
 from taskpath_services.scheduler.outdating import bound_now
 from taskpath_services.scheduler.results import (
     has_left,
@@ -76,7 +78,8 @@ def _start(instance: Instance, work: Work, frame: Frame, again: bool, bound: int
     frame.active[node] = work
     frame.ran = frame.touched = True
     if again:
-        instance.bind(node, bound)
+        if not is_out(instance, node):
+            instance.bind(node, bound)
         resume(instance, work)
         return
     mark(instance, node, QUEUED)
@@ -183,6 +186,7 @@ def open_up(instance: Instance, frame: Frame) -> None:
         frame.keys = frame.pick.items.indices(count) if frame.pick.items is not None else range(count)
         note_execution(instance, node, frame.bound)
         if frame.run.reached is not None:
+            note_earlier(node)
             _take_up(instance, frame)
     elif not node.spec.sequential:
         frame.bound = bound_now(instance, frame)
@@ -247,6 +251,20 @@ def accept(instance: Instance, frame: Frame, child: Node) -> None:
     elif child.status != SKIPPED:
         frame.argument = NULL
     frame.threshold = after(frame.threshold, is_done(child.status), child.left)
+
+
+def note_earlier(foreach: Node) -> None:
+    """Tells apart again which executions of a foreach an earlier owner had begun; what had finished of them
+    is all that the records say."""
+    leaves = list(leaves_of(foreach))
+    active = {leaf.bound for leaf in leaves if is_active(leaf.status)}
+    finished = [leaf.bound for leaf in leaves if is_finished(leaf.status)]
+    if not active:
+        return
+    bounds = foreach.inside.bounds
+    known = sorted({0, *bounds, *sorted(active)[:MOST_BOUNDS]})
+    counts = Counter(known[bisect_right(known, bound) - 1] for bound in finished)
+    foreach.inside.bounds = {bound: counts[bound] for bound in known if bound or counts[bound]}
 
 
 def note_execution(instance: Instance, foreach: Node, bound: int) -> None:

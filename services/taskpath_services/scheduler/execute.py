@@ -106,7 +106,8 @@ def taken_up(tree: Tree, record: RunRecord) -> Run:
     possible = resolve(tree, Pattern(record.path).steps, _TAKES[record.mode])
     there = possible
     if possible is not None and record.upstream is not Upstream.RUN:
-        there = existing(tree.root, possible)
+        # What it named was there when it was accepted, and may be gone: what it held up goes on all the same.
+        there = existing(tree.root, possible) or possible
     pick = _widened(tree, there, record.mode, record.upstream)
     claim = _widened(tree, possible, record.mode, record.upstream)
     return Run(record, pick, claim)

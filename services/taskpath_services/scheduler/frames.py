@@ -159,17 +159,25 @@ class Work:
         tries: how often it was tried within this run.
         stage: how far it is.
         command: the epoch and the number of the last command.
+        sent_at: when it was sent last, ms since epoch.
+        holder: the executor that it is leased to.
+        alone: nothing else ran on that executor when it began.
+        suspect: an executor ended while it may have run this.
     """
 
     __slots__ = (
+        "alone",
         "argument",
         "command",
         "condition",
         "frame",
+        "holder",
         "kind",
         "layers",
         "node",
+        "sent_at",
         "stage",
+        "suspect",
         "tries",
     )
 
@@ -191,6 +199,10 @@ class Work:
         self.tries = 0
         self.stage = Stage.WAITING
         self.command: tuple[int, int] | None = None
+        self.sent_at = 0
+        self.holder: str | None = None
+        self.alone = False
+        self.suspect = False
 
 
 __all__ = ["Frame", "Key", "Phase", "Run", "Stage", "Work"]

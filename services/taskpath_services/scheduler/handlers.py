@@ -55,7 +55,7 @@ def finished(instance: Instance, report: HandlerFinished) -> None:
         return
     if report.error is None:
         _over(instance, record)
-    else:
+    elif record.number in instance.calling:
         _failed(instance, record)
 
 
@@ -66,11 +66,12 @@ def fired(instance: Instance, timer: Timer) -> None:
         return
     if timer.path == "retry":
         _send(instance, record)
-    elif record.tries == int(timer.path):
+    elif record.tries == int(timer.path) and record.number in instance.calling:
         _failed(instance, record)
 
 
 def _failed(instance: Instance, record: HandlerRecord) -> None:
+    instance.calling.discard(record.number)
     tried = replace(record, tries=record.tries + 1)
     if tried.tries >= TRIES:
         _over(instance, record)
@@ -88,12 +89,14 @@ def _due(instance: Instance, record: HandlerRecord) -> None:
 
 
 def _over(instance: Instance, record: HandlerRecord) -> None:
+    instance.calling.discard(record.number)
     del instance.handlers[record.number]
     instance.handlers_changed = True
 
 
 def _send(instance: Instance, record: HandlerRecord) -> None:
     identity = instance.identity
+    instance.calling.add(record.number)
     instance.effects.handlers.append(
         (
             topology.generator_mailbox(identity.plan.queue),

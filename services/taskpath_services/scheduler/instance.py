@@ -20,6 +20,7 @@ from taskpath_proto.records import (
 )
 from taskpath_proto.values import KEEP_BYTES, Inline, Stored, Value, size_of
 from taskpath_services.scheduler.effects import Effects
+from taskpath_services.scheduler.fleet import Fleet
 from taskpath_services.scheduler.frames import Frame, Run
 from taskpath_services.scheduler.node import Kind, Node, Tree, count_bound, derived
 from taskpath_services.scheduler.statuses import NAMES, is_finished
@@ -84,10 +85,12 @@ class Instance:
         identity: what it is.
         epoch: of the owner.
         now: the time, ms since epoch.
+        fleet: the executors, as its partition knows them.
     """
 
-    def __init__(self, identity: Identity, epoch: int, now: int) -> None:
+    def __init__(self, identity: Identity, epoch: int, now: int, fleet: Fleet) -> None:
         self.identity = identity
+        self.fleet = fleet
         self.epoch = epoch
         self.now = now
         self.revision = 0
@@ -111,8 +114,12 @@ class Instance:
         self.deleting = False
         self.handlers: dict[int, HandlerRecord] = {}
         self.handlers_changed = False
+        self.calling: set[int] = set()
         self.commands: dict[str, CommandRecord] = {}
         self.commands_changed = False
+        self.calls: dict[int, None] = {}
+        self.calls_changed = False
+        self.snapshot_wanted = False
         self._recent: OrderedDict[str, Inline] = OrderedDict()
         self._recent_bytes = 0
 

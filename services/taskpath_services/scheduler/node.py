@@ -8,6 +8,7 @@ of a foreach are nodes only once they have been reached.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -95,15 +96,17 @@ class Group:
 
 class Notes:
     """What few tasks have: earlier attempts, where a retry stands, what the task said of itself, its last
-    error."""
+    error, why it is not further, how often an executor was lost under it."""
 
-    __slots__ = ("attempts", "error", "progress", "retry")
+    __slots__ = ("attempts", "error", "losses", "progress", "reason", "retry")
 
     def __init__(self) -> None:
         self.attempts: tuple[AttemptRecord, ...] = ()
         self.retry: RetryState | None = None
         self.progress: Progress | None = None
         self.error: ErrorInfo | None = None
+        self.reason: str | None = None
+        self.losses = 0
 
 
 class Node:
@@ -194,7 +197,7 @@ class Tree:
         inside = node.inside
         prefix = node.path + "."
         for position, spec in enumerate(node.spec.subtasks or ()):
-            kind = Kind.FOREACH if spec.foreach is not None else _kind(spec)
+            kind = kind_of(spec, item=False)
             child = Node(kind, spec, node, spec.name, position, prefix + spec.name)
             self.nodes[child.path] = child
             inside.children.append(child)
@@ -210,7 +213,7 @@ class Tree:
         inside = foreach.inside
         node = inside.children[index]
         if node is None:
-            kind = _kind(foreach.spec)
+            kind = kind_of(foreach.spec, item=True)
             node = Node(kind, foreach.spec, foreach, index, index, f"{foreach.path}[{index}]")
             inside.children[index] = node
             self.nodes[node.path] = node
@@ -245,6 +248,8 @@ class Tree:
 
     def _forget(self, node: Node) -> list[Node]:
         self.nodes.pop(node.path, None)
+        if node.updaters is not None:
+            leave_updaters(node, None)
         if node.group is None:
             return [node]
         leaves: list[Node] = []
@@ -269,7 +274,10 @@ def tasks_in(spec: TaskSpec) -> int:
     return sum(0 if sub.foreach is not None else tasks_in(sub) for sub in spec.subtasks)
 
 
-def _kind(spec: TaskSpec) -> Kind:
+def kind_of(spec: TaskSpec, *, item: bool) -> Kind:
+    """What a node of this description is; an item of a foreach has the foreach's."""
+    if spec.foreach is not None and not item:
+        return Kind.FOREACH
     return Kind.TASK if spec.subtasks is None else Kind.GROUP
 
 
@@ -292,6 +300,19 @@ def count_bound(leaf: Node, change: int, above: Node | None) -> None:
             since = max((number for number in bounds if number <= leaf.bound), default=0)
             bounds[since] = bounds.get(since, 0) + change
         above = above.parent
+
+
+def leaves_of(group: Node) -> Iterator[Node]:
+    """The plain tasks below a group that have been reached."""
+    pending = [group]
+    while pending:
+        for child in pending.pop().inside.children:
+            if child is None:
+                continue
+            if child.group is not None:
+                pending.append(child)
+            else:
+                yield child
 
 
 def leave_updaters(node: Node, updaters: Value | None) -> None:

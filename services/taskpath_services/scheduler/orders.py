@@ -11,10 +11,13 @@ from taskpath_services.scheduler.effects import PendingOrder, Timer, TimerKind
 from taskpath_services.scheduler.frames import Stage, Work
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.node import Node
-from taskpath_services.scheduler.statuses import CANCELLED, FAILED, INACTIVE, OK, QUEUED
+from taskpath_services.scheduler.statuses import CANCELLED, FAILED, INACTIVE, OK, QUEUED, RUNNING
 
 MOST_ATTEMPTS: Final = 20
 """How many earlier attempts a record keeps."""
+
+TIMEOUT_GRACE_MS: Final = 1000
+"""How long after a task's timeout the executor's own report of it is waited for."""
 
 _ENDINGS: Final = {OK: AttemptStatus.OK, FAILED: AttemptStatus.FAILED, CANCELLED: AttemptStatus.CANCELLED}
 
@@ -36,10 +39,10 @@ def status_of(work: Work) -> int:
 def mark(instance: Instance, node: Node, status: int) -> None:
     """Changes the status of a task's own function."""
     if status == QUEUED:
-        if node.notes is not None:
-            instance.change(node).error = None
         if node.attempt:
             archive(instance, node)
+        if node.notes is not None:
+            node.notes.error = instance.change(node).error = None
     if node.group is None:
         instance.set_status(node, status)
     else:
@@ -70,7 +73,7 @@ def file_attempt(instance: Instance, node: Node, ending: AttemptStatus) -> None:
         execution_time=node.execution_time,
         duration=node.duration,
         executor=node.executor,
-        error=notes.error,
+        error=notes.error if ending is not AttemptStatus.CANCELLED else None,
     )
     notes.attempts = (*notes.attempts, record)[-MOST_ATTEMPTS:]
     notes.error = None
@@ -107,6 +110,7 @@ def send(instance: Instance, work: Work) -> None:
     command = (instance.epoch, instance.next())
     work.command = command
     work.stage = Stage.SENT
+    work.sent_at = instance.now
     attempt = 0
     if work.kind is not OrderKind.JOIN:
         node.command = instance.change(node).command = command
@@ -119,17 +123,44 @@ def send(instance: Instance, work: Work) -> None:
             change.argument = argument
         notes = node.notes
         if notes is not None and notes.retry is not None and notes.retry.next_at is not None:
-            change.error = None
+            change.error = notes.error = None
             change.retry = notes.retry = RetryState(try_=notes.retry.try_, attempts=notes.retry.attempts)
-    instance.windows.of(queue).out += 1
+    instance.windows.of(queue).add(work)
     previous = node.updaters if work.kind is OrderKind.TASK else None
+    items, place = (
+        (work.argument.of, work.argument.index) if isinstance(work.argument, Item) else (None, None)
+    )
     instance.effects.orders.append(
         PendingOrder(
             queue,
             work.layers,
-            Order(node.path, command[1], attempt, work.argument, work.kind, work.condition, previous),
+            items,
+            Order(
+                node.path,
+                command[1],
+                attempt,
+                work.argument if place is None else place,
+                work.kind,
+                work.condition,
+                previous,
+                work.suspect,
+            ),
         )
     )
+
+
+def take_back(instance: Instance, work: Work) -> None:
+    """A work is out no more: it has ended, or is to go out again."""
+    instance.windows.of(queue_of(instance, work.node)).remove(work)
+    if work.holder is not None:
+        instance.fleet.free(work)
+    goes_on(instance, work.node)
+
+
+def goes_on(instance: Instance, node: Node) -> None:
+    """Whatever kept a task from going on is over."""
+    if node.notes is not None and node.notes.reason is not None:
+        node.notes.reason = instance.change(node).reason = None
 
 
 def recorded(argument: Value) -> Value | None:
@@ -137,6 +168,14 @@ def recorded(argument: Value) -> Value | None:
     if isinstance(argument, Item) or (isinstance(argument, Inline) and len(argument.json) > KEEP_BYTES):
         return None
     return argument
+
+
+def is_out(instance: Instance, node: Node) -> bool:
+    """Whether what an earlier owner sent for a task is still on its way, as far as the records tell."""
+    if not instance.fleet.leases or node.command is None:
+        return False
+    retry = node.notes.retry if node.notes is not None else None
+    return node.command[1] > node.bound and (retry is None or retry.next_at is None)
 
 
 def resume(instance: Instance, work: Work) -> None:
@@ -152,5 +191,31 @@ def resume(instance: Instance, work: Work) -> None:
         instance.effects.timers.append(
             Timer(retry.next_at, instance.id, TimerKind.RETRY, node.path, node.attempt)
         )
+    elif is_out(instance, node):
+        _stays_out(instance, work)
+    else:
+        offer(instance, work)
+
+
+def _stays_out(instance: Instance, work: Work) -> None:
+    """A report of what an earlier owner sent still counts."""
+    node = work.node
+    work.command = node.command
+    work.sent_at = instance.now
+    work.stage = Stage.SENT
+    work.tries += work.kind is OrderKind.TASK
+    instance.windows.of(queue_of(instance, node)).add(work)
+    if own_status(node) == RUNNING and node.executor is not None:
+        # Whether its executor still has it, that has to say: only then it is leased again.
+        work.stage = Stage.STARTED
+        instance.fleet.ask = True
+        watch_timeout(instance, work)
+
+
+def watch_timeout(instance: Instance, work: Work) -> None:
+    """Sees to it that an attempt ends even if its executor does not report its timeout."""
+    node = work.node
+    if node.spec.timeout is None or work.kind is not OrderKind.TASK or work.command is None:
         return
-    offer(instance, work)
+    due = (node.execution_time or instance.now) + round(node.spec.timeout * 1000) + TIMEOUT_GRACE_MS
+    instance.effects.timers.append(Timer(due, instance.id, TimerKind.TIMEOUT, node.path, work.command[1]))

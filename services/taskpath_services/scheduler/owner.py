@@ -1,123 +1,214 @@
 """The owner of a partition: the actor that takes batches from its mailbox and lets out what they lead to.
 
-It claims the partition first: storage raises the epoch, and whatever an older owner still says is refused.
-Then, for each batch: decide; let the effects out; answer; acknowledge. On a durable bus commands go before
-the events that record them, so that a crash repeats the batch; on a bus that is lost with the process the
-events go first, so that nothing is done or answered that is not stored.
+Of several replicas that wait at a mailbox one is given its messages. It claims the partition with the first
+of them: storage raises the epoch, and whatever an older owner still says is refused. Then, for each batch:
+decide; let the effects out; answer; acknowledge. On a durable bus commands go before the events that record
+them, so that a crash repeats the batch; on a bus that is lost with the process the events go first, so that
+nothing is done or answered that is not stored.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
+from typing import Final
 
 import structlog
 
-from taskpath.runtime.bus import Bus, BusClosed, Delivery, Inbox
-from taskpath.runtime.caller import Caller, answer
+from taskpath.runtime.bus import Bus, Delivery, Inbox
+from taskpath.runtime.caller import Caller
 from taskpath.runtime.clock import Clock
-from taskpath.runtime.service import Service
 from taskpath_proto import topology
 from taskpath_proto.codec import Message
 from taskpath_proto.errors import ErrorCode, TaskpathError
+from taskpath_proto.events import Probe
 from taskpath_proto.queries import ClaimPartition, InstanceLoaded, LoadInstance, PartitionClaimed
-from taskpath_services.scheduler.effects import Outcome
+from taskpath_services.scheduler.committing import Committing
+from taskpath_services.scheduler.outlet import Outlet
 from taskpath_services.scheduler.partition import Partition
 from taskpath_services.scheduler.timers import Timers
 
 log = structlog.get_logger("taskpath.scheduler")
 
-LOAD_TIMEOUT = 30.0
+LOAD_TIMEOUT: Final = 30.0
 """How long an instance's records are waited for, in seconds."""
 
+ANSWER_TIMEOUT: Final = 10.0
+"""How long an owner that hands over waits to give its last answers, in seconds."""
 
-class Owner(Service):
-    """Owns one partition.
+MAX_BATCH: Final = 2_000
+"""Messages decided at once."""
+
+
+class Owner:
+    """Waits for one partition, owns it, and hands it over.
 
     Args:
         bus: the bus.
         clock: the time.
         caller: for asking storage.
         number: of the partition.
+        replica: the id of this scheduler.
+        lease: after how many seconds of silence an executor's works are lost.
     """
 
-    def __init__(self, bus: Bus, clock: Clock, caller: Caller, number: int) -> None:
-        super().__init__(f"owner of partition {number}")
+    def __init__(
+        self, bus: Bus, clock: Clock, caller: Caller, number: int, replica: str, lease: float
+    ) -> None:
+        self.number = number
+        self.owning = asyncio.Event()
         self._bus = bus
         self._clock = clock
         self._caller = caller
-        self._number = number
+        self._replica = replica
+        self._lease = round(lease * 1000) if bus.durable else None
         self._mailbox = topology.scheduler_mailbox(number)
         self._storage = topology.storage_mailbox(number)
         self._timers = Timers()
-        self._partition: Partition | None = None
-        self._inbox: Inbox | None = None
+        self._committing = Committing(caller, number)
+        self._outlet = Outlet(bus, number, self._committing)
+        self._news: list[Message] = []
+        self._leaving = False
+        self._woken: asyncio.Future[None] | None = None
 
-    async def on_start(self) -> None:
-        """Opens the mailbox, claims the partition and takes up what its last owner left unfinished."""
-        self._inbox = await self._bus.consume(self._mailbox, exclusive=True)
-        claimed = await self._claim()
-        partition = self._partition = Partition(self._number, claimed.epoch)
-        await self._load(partition, claimed.active)
-        await self._let_out(partition.decide((), (), self._clock.now()))
-        self.spawn(self._work(partition, self._inbox), "mailbox")
+    def hear(self, message: Message) -> None:
+        """Takes in what is said to all owners; it is decided with the next batch."""
+        if self.owning.is_set():
+            self._news.append(message)
+            self._wake()
 
-    async def on_stop(self) -> None:
-        """Gives the mailbox back; the batch in hand is not acknowledged."""
-        if self._inbox is not None:
-            await self._inbox.close()
+    def hand_over(self) -> None:
+        """Ends :meth:`run` when the batch in hand is finished."""
+        self._leaving = True
+        self._wake()
 
-    async def _claim(self) -> PartitionClaimed:
-        """Claims the partition; as long as storage is away nothing is processed."""
-        while True:
-            try:
-                claim = ClaimPartition(self._number, self.name)
-                return await self._caller.ask(self._storage, claim, PartitionClaimed)
-            except TaskpathError as error:
-                if error.code is not ErrorCode.UNAVAILABLE or not self.ready:
-                    raise
-                log.warning("storage does not answer the claim", partition=self._number)
-                await self._clock.sleep(1.0)
+    def _wake(self) -> None:
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
 
-    async def _work(self, partition: Partition, inbox: Inbox) -> None:
+    async def run(self) -> None:
+        """Waits until the partition is this one's, then works until it is handed over.
+
+        Raises:
+            BusLost: the connection was lost; what was taken is another owner's.
+            BusClosed: the bus was closed.
+        """
+        inbox = await self._bus.consume(self._mailbox, exclusive=True)
         taking: asyncio.Task[Delivery] | None = None
         try:
+            taking = self._take(inbox)
+            # AMQP does not tell a consumer that it became the active one: the first message does.
+            await self._bus.send(self._mailbox, Probe(self.number))
+            while not taking.done() and not self._leaving:
+                await self._until(taking)
+            if not taking.done():
+                return
+            partition = await self._claim()
+            self.owning.set()
             while True:
-                if taking is None:
-                    taking = asyncio.get_running_loop().create_task(inbox.take(), name=f"{self.name}: take")
-                delivery = await self._next(taking)
+                delivery = taking.result() if taking.done() else None
+                await self._batch(partition, delivery)
                 if delivery is not None:
-                    taking = None
-                messages: Sequence[Message] = delivery.messages if delivery is not None else ()
-                await self._load(partition, partition.unknown(messages))
-                now = self._clock.now()
-                outcome = partition.decide(messages, self._timers.due(now), now)
-                await self._let_out(outcome)
-                if delivery is not None:
-                    delivery.ack()
-        except BusClosed:
-            return
+                    taking = self._take(inbox)
+                if not self._news:
+                    await self._until(taking)
+                if self._leaving:
+                    await self._outlet.drain()
+                    return
         finally:
+            self.owning.clear()
             if taking is not None:
                 taking.cancel()
+                await asyncio.wait([taking])
+            # Closing, and not cancelling the consumer, lets nobody run ahead of what is not acknowledged.
+            await inbox.close()
+            await self._outlet.close()
+            await self._committing.close()
 
-    async def _next(self, taking: asyncio.Task[Delivery]) -> Delivery | None:
-        """The next messages, or None when a timer is due before any came."""
-        due = self._timers.next_due
-        if due is None:
-            return await taking
-        delay = (due - self._clock.now()) / 1000
+    def _take(self, inbox: Inbox) -> asyncio.Task[Delivery]:
+        return asyncio.get_running_loop().create_task(
+            inbox.take(MAX_BATCH), name=f"owner of partition {self.number}: take"
+        )
+
+    async def _until(self, taking: asyncio.Task[Delivery]) -> None:
+        """Returns when there are messages, news, a timer that is due, or a wish that it ends."""
         if taking.done():
-            return taking.result()
-        if delay > 0:
+            return
+        self._woken = asyncio.get_running_loop().create_future()
+        waits: set[asyncio.Future[None] | asyncio.Task[Delivery] | asyncio.Task[None]]
+        waits = {taking, self._woken, *self._outlet.stages}
+        sleeping: asyncio.Task[None] | None = None
+        due = self._timers.next_due
+        if due is not None:
+            delay = (due - self._clock.now()) / 1000
+            if delay <= 0:
+                return
             sleeping = asyncio.get_running_loop().create_task(
-                self._clock.sleep(delay), name=f"{self.name}: timer"
+                self._clock.sleep(delay), name=f"owner of partition {self.number}: timer"
             )
-            try:
-                await asyncio.wait({taking, sleeping}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
+            waits.add(sleeping)
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._woken = None
+            if sleeping is not None:
                 sleeping.cancel()
-        return taking.result() if taking.done() else None
+
+    async def _claim(self) -> Partition:
+        """Claims the partition, and takes up what its last owner left unfinished.
+
+        As long as storage is away nothing is processed.
+        """
+        while True:
+            try:
+                claimed = await self._caller.ask(
+                    self._storage, ClaimPartition(self.number, self._replica), PartitionClaimed
+                )
+                break
+            except TaskpathError as error:
+                if error.code is not ErrorCode.UNAVAILABLE or self._leaving:
+                    raise
+                log.warning("storage does not answer the claim", partition=self.number)
+                await self._clock.sleep(1.0)
+        log.info("partition owned", partition=self.number, epoch=claimed.epoch, active=len(claimed.active))
+        self._committing.epoch = claimed.epoch
+        partition = Partition(self.number, claimed.epoch, self._lease)
+        await self._load(partition, claimed.active)
+        await self._decide(partition)
+        return partition
+
+    async def _decide(self, partition: Partition) -> None:
+        """Lets out what is to be done without any message."""
+        outcome = partition.decide((), (), self._clock.now())
+        for timer in outcome.timers:
+            self._timers.arm(timer)
+        await self._outlet.let_out(outcome)
+
+    async def _batch(self, partition: Partition, delivery: Delivery | None) -> None:
+        """Deals with a batch, which is acknowledged when its effects are safe."""
+        news, self._news = self._news, []
+        messages: list[Message] = [*news, *delivery.messages] if delivery is not None else news
+        redelivered = delivery is not None and delivery.redelivered
+        await self._load(partition, partition.unknown(messages, redelivered=redelivered))
+        now = self._clock.now()
+        timers = self._timers.due(now)
+        outcome = partition.decide(messages, timers, now, redelivered=redelivered)
+        for timer in outcome.timers:
+            self._timers.arm(timer)
+        await self._outlet.let_out(outcome, delivery)
+        if timers:
+            await self._find_lost(partition, now)
+
+    async def _find_lost(self, partition: Partition, now: int) -> None:
+        """Sends again what is neither reported nor waiting in its queue."""
+        queues = partition.overdue(now)
+        if not queues:
+            return
+        empty = {queue for queue in queues if await self._bus.depth(topology.executor_mailbox(queue)) == 0}
+        if empty:
+            log.warning("sent again what got lost", partition=self.number, queues=sorted(empty))
+            partition.found_empty(empty, now)
+            await self._decide(partition)
 
     async def _load(self, partition: Partition, ids: Sequence[str]) -> None:
         for id in ids:
@@ -128,36 +219,8 @@ class Owner(Service):
                     )
                     break
                 except TaskpathError as error:
-                    if error.code is not ErrorCode.UNAVAILABLE or not self.ready:
+                    if error.code is not ErrorCode.UNAVAILABLE or self._leaving:
                         raise
-                    log.warning("storage does not answer", partition=self._number, instance=id)
+                    log.warning("storage does not answer", partition=self.number, instance=id)
+                    await self._clock.sleep(1.0)
             partition.load(id, loaded, self._clock.now())
-
-    async def _let_out(self, outcome: Outcome) -> None:
-        """Lets the effects of a batch out, in the order that loses nothing."""
-        if self._bus.durable:
-            await self._send_commands(outcome)
-            await self._publish_events(outcome)
-        else:
-            await self._publish_events(outcome)
-            await self._send_commands(outcome)
-        for call, result in outcome.answers:
-            await self._bus.send(call.reply_to, answer(call, result))
-        for timer in outcome.timers:
-            self._timers.arm(timer)
-
-    async def _publish_events(self, outcome: Outcome) -> None:
-        safe = [
-            self._bus.publish(event, self._storage, topology.instance_key(event.id), topology.ALL_INSTANCES)
-            for event in outcome.events
-        ]
-        for each in safe:
-            await each
-
-    async def _send_commands(self, outcome: Outcome) -> None:
-        sent: list[Awaitable[None]] = [
-            self._bus.send(mailbox, message) for mailbox, message in outcome.commands
-        ]
-        sent.extend(self._bus.publish(message, topology.EXECUTORS) for message in outcome.cancellations)
-        for each in sent:
-            await each

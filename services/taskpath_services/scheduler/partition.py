@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import UNSET
 
+from taskpath_proto import paths
 from taskpath_proto.calls import Call
 from taskpath_proto.codec import Message
 from taskpath_proto.commands import (
+    Accepted,
     Cancel,
     CreateInstance,
     Delete,
@@ -22,39 +24,51 @@ from taskpath_proto.commands import (
     UpdateInstance,
 )
 from taskpath_proto.errors import ErrorCode, TaskpathError
-from taskpath_proto.queries import InstanceLoaded
+from taskpath_proto.events import ExecutorAnnounced, ExecutorBeat, WantSnapshot
+from taskpath_proto.queries import AskWanted, InstanceLoaded, Wanted
 from taskpath_proto.work import (
     ExpandPlan,
     HandlerFinished,
     PlanExpanded,
     TaskFinished,
     TaskProgressed,
+    TasksHeld,
+    TasksReturned,
     TaskStarted,
+    WhatIsHeld,
 )
-from taskpath_services.scheduler import attempts, handlers, keyed
+from taskpath_services.scheduler import attempts, handlers, keyed, losses, repeats, watch
 from taskpath_services.scheduler.cancel import abandon, cancel
 from taskpath_services.scheduler.changes import conclude
 from taskpath_services.scheduler.creation import Creation, create, expansion, expansion_again, names_queues
 from taskpath_services.scheduler.effects import Outcome, Timer, TimerKind
 from taskpath_services.scheduler.execute import execute
+from taskpath_services.scheduler.fleet import Fleet
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.restore import restore
 from taskpath_services.scheduler.update import Update, refuse_while_running, rename, replant, set_updaters
 from taskpath_services.scheduler.walk import drain
 
+STALLED_MS: Final = 5_000
+"""Who looks so much too late was stalled itself, and has not heard what was said meanwhile."""
+
 IDLE_TASKS: Final = 100_000
 """How many tasks of instances that do not run are kept in memory, the latest used."""
 
 
-def subject(message: Message) -> str | None:
+_Carried: TypeAlias = Execute | Cancel | Delete | UpdateInstance | SetContextUpdaters
+_Report: TypeAlias = TaskFinished | TaskStarted | TaskProgressed | TasksHeld | TasksReturned | HandlerFinished
+
+
+def subject(message: Message, *, redelivered: bool = False) -> str | None:
     """The instance that a message is about, if its state is needed to deal with it."""
     if isinstance(message, Call):
         body = message.body
-        if isinstance(body, (Execute, Cancel, Delete, UpdateInstance, SetContextUpdaters)):
+        if isinstance(body, (_Carried, AskWanted)):
             return body.id
-        if isinstance(body, CreateInstance) and body.creation_key is not None:
+        if isinstance(body, CreateInstance) and (redelivered or body.creation_key is not None):
             return body.id
-    elif isinstance(message, (TaskFinished, TaskStarted, TaskProgressed, HandlerFinished)):
+    elif isinstance(message, (_Report, WantSnapshot)):
         return message.id
     return None
 
@@ -65,27 +79,33 @@ class Partition:
     Args:
         number: of the partition.
         epoch: of the owner.
+        lease: after how many ms of silence what an executor holds is lost; None if executors live and die
+            with this process.
     """
 
-    def __init__(self, number: int, epoch: int) -> None:
+    def __init__(self, number: int, epoch: int, lease: int | None = None) -> None:
         self.number = number
         self.epoch = epoch
+        self.fleet = Fleet(lease)
         self.instances: dict[str, Instance | None] = {}
         self.creations: dict[str, Creation] = {}
         self.updates: dict[str, Update] = {}
         self._replay: list[Call] = []
         self._expansions = 0
         self._due: dict[Instance, None] = {}
+        self._running: dict[Instance, None] = {}
+        self._watching = False
+        self._redelivered = False
         self._absent: list[str] = []
         self._announced: list[tuple[str, ExpandPlan]] = []
         self._idle: OrderedDict[str, int] = OrderedDict()
         self._idle_tasks = 0
 
-    def unknown(self, messages: Sequence[Message]) -> list[str]:
+    def unknown(self, messages: Sequence[Message], *, redelivered: bool = False) -> list[str]:
         """The instances that have to be loaded before these messages can be decided."""
         wanted: dict[str, None] = {}
         for message in messages:
-            id = subject(message)
+            id = subject(message, redelivered=redelivered)
             if id is not None and id not in self.instances and id not in self.creations:
                 wanted[id] = None
         return list(wanted)
@@ -96,21 +116,30 @@ class Partition:
             self.instances[id] = None
             self._absent.append(id)
             return
-        instance = restore(loaded.instance, loaded.tasks, self.number, self.epoch, now)
+        instance = restore(loaded.instance, loaded.tasks, self.number, self.epoch, now, self.fleet)
         self.instances[id] = instance
         self._due[instance] = None
         if instance.runs and names_queues(instance.identity.plan.tasks):
             self._announced.append(expansion_again(instance))
 
-    def decide(self, messages: Sequence[Message], timers: Sequence[Timer], now: int) -> Outcome:
+    def decide(
+        self,
+        messages: Sequence[Message],
+        timers: Sequence[Timer],
+        now: int,
+        *,
+        redelivered: bool = False,
+    ) -> Outcome:
         """Deals with a batch.
 
         Args:
             messages: from the mailbox, in order; every instance that they need has been loaded.
             timers: that have fired.
             now: ms since epoch.
+            redelivered: whether some of the messages may have been dealt with by an earlier owner.
         """
         outcome = Outcome()
+        self._redelivered = redelivered
         outcome.commands.extend(self._announced)
         self._announced.clear()
         for timer in timers:
@@ -127,23 +156,68 @@ class Partition:
             elif isinstance(message, TaskProgressed):
                 if (instance := self._known(message.id, now)) is not None:
                     attempts.progressed(instance, message)
-            elif isinstance(message, PlanExpanded):
-                self._expanded(message, now, outcome)
-            elif (
-                isinstance(message, HandlerFinished)
-                and (instance := self._known(message.id, now)) is not None
-            ):
-                handlers.finished(instance, message)
+            else:
+                self._hear(message, now, outcome)
         while self._replay:
             self._call(self._replay.pop(0), now, outcome)
         for instance in self._due:
             if not instance.deleted:
                 drain(instance)
             conclude(instance, outcome)
+            if instance.deleted:
+                self._drop_update(instance, outcome)
             self._note_idle(instance)
         self._due.clear()
         self._forget()
+        if self.fleet.ask and not self._watching:
+            outcome.cancellations.append(WhatIsHeld(self.number))
+        if self._running and not self._watching:
+            self._watching = True
+            outcome.timers.append(Timer(now + watch.EVERY_MS, "", TimerKind.WATCH, paths.ROOT, 0))
         return outcome
+
+    def _hear(self, message: Message, now: int, outcome: Outcome) -> None:
+        """What comes more seldom than calls and reports of tasks that run."""
+        if isinstance(message, PlanExpanded):
+            self._expanded(message, now, outcome)
+        elif isinstance(message, ExecutorAnnounced):
+            self.fleet.announced(message, now)
+        elif isinstance(message, ExecutorBeat):
+            if message.gone:
+                self._due.update(dict.fromkeys(watch.lose(self.fleet.gone(message.executor), now)))
+            else:
+                self.fleet.beat(message.executor, now)
+        elif isinstance(message, (TasksHeld, TasksReturned, HandlerFinished, WantSnapshot)):
+            instance = self._known(message.id, now)
+            if instance is None:
+                return
+            if isinstance(message, TasksHeld):
+                attempts.held(instance, message)
+            elif isinstance(message, TasksReturned):
+                losses.returned(instance, message)
+            elif isinstance(message, HandlerFinished):
+                handlers.finished(instance, message)
+            else:
+                instance.snapshot_wanted = True
+
+    def overdue(self, now: int) -> set[str]:
+        """The queues of what was sent long ago and is not reported: whether it still waits in them has to be
+        found out."""
+        return watch.overdue(self.fleet, self._running, now)
+
+    def found_empty(self, queues: set[str], now: int) -> None:
+        """In these queues nothing waits: what is overdue of them has got lost, and goes out again with the
+        next decision."""
+        self._due.update(dict.fromkeys(watch.send_again(self.fleet, self._running, queues, now)))
+
+    def _watch(self, due: int, now: int, outcome: Outcome) -> None:
+        self._watching = False
+        if now - due < STALLED_MS:
+            self._due.update(dict.fromkeys(watch.lapse(self.fleet, now)))
+            self._due.update(dict.fromkeys(watch.unclaimed(self.fleet, self._running, now)))
+            self._due.update(dict.fromkeys(watch.explain(self.fleet, self._running, now)))
+            if self.fleet.ask:
+                outcome.cancellations.append(WhatIsHeld(self.number))
 
     def _known(self, id: str, now: int) -> Instance | None:
         instance = self.instances.get(id)
@@ -154,6 +228,9 @@ class Partition:
         return None
 
     def _fire(self, timer: Timer, now: int, outcome: Outcome) -> None:
+        if timer.kind is TimerKind.WATCH:
+            self._watch(timer.due, now, outcome)
+            return
         if timer.kind is TimerKind.EXPANSION:
             self._give_up_update(timer, now)
             creation = self.creations.get(timer.id)
@@ -174,16 +251,23 @@ class Partition:
             attempts.fired(instance, timer)
 
     def _call(self, call: Call, now: int, outcome: Outcome) -> None:
-        if call.deadline < now:
-            return
+        if call.deadline < now and not self._redelivered:
+            return  # of one that came before some effects may be out already: it is carried out to its end
         body = call.body
         if isinstance(body, CreateInstance):
             self._create(call, body, now, outcome)
             return
-        if not isinstance(body, (Execute, Cancel, Delete, UpdateInstance, SetContextUpdaters)):
+        if isinstance(body, AskWanted):
+            instance = self._known(body.id, now)
+            outcome.answers.append((call, attempts.wanted(instance, body) if instance else Wanted()))
+            return
+        if not isinstance(body, _Carried):
             return
         instance = self._known(body.id, now)
         if instance is None or instance.deleting:
+            if isinstance(body, Delete) and self._redelivered:
+                outcome.answers.append((call, Accepted(body.id, 0)))
+                return
             error = TaskpathError(ErrorCode.UNKNOWN_INSTANCE, f"There is no instance {body.id}.")
             outcome.answers.append((call, error))
             return
@@ -191,20 +275,32 @@ class Partition:
         if update is not None and not isinstance(body, Delete):
             update.waiting.append(call)
             return
+        if repeats.is_known(instance, call):
+            instance.effects.answers.append((call, False, None))
+            return
         drain(instance)
+        if instance.runs_changed and not instance.runs:
+            conclude(instance, outcome)  # how it ended is recorded, whatever comes next
+            if instance.deleted:
+                self._note_idle(instance)
+                del self._due[instance]
+            if instance.deleted or instance.deleting:
+                self._call(call, now, outcome)
+                return
         try:
             repeated = self._carry_out(instance, call, body, outcome)
         except TaskpathError as error:
             instance.effects.errors.append((call, error))
         else:
             if body.id not in self.updates:
+                repeats.remember(instance, call)
                 instance.effects.answers.append((call, False, repeated))
 
     def _carry_out(
         self,
         instance: Instance,
         call: Call,
-        body: Execute | Cancel | Delete | UpdateInstance | SetContextUpdaters,
+        body: _Carried,
         outcome: Outcome,
     ) -> int | None:
         """Does what a command says; gives the revision of an earlier one, if this is its repeat.
@@ -231,14 +327,18 @@ class Partition:
 
     def _delete(self, instance: Instance, outcome: Outcome) -> None:
         abandon(instance)
-        update = self.updates.pop(instance.id, None)
-        if update is not None:
-            gone = TaskpathError(ErrorCode.UNKNOWN_INSTANCE, f"There is no instance {instance.id} any more.")
-            outcome.answers.extend((call, gone) for call in (update.call, *update.waiting))
+        self._drop_update(instance, outcome)
         instance.handlers.clear()
         instance.runs_changed = instance.handlers_changed = True
         instance.deleting = handlers.deleting(instance)
         instance.deleted = not instance.deleting
+
+    def _drop_update(self, instance: Instance, outcome: Outcome) -> None:
+        """Nobody gets the new data that was to come any more."""
+        update = self.updates.pop(instance.id, None)
+        if update is not None:
+            gone = TaskpathError(ErrorCode.UNKNOWN_INSTANCE, f"There is no instance {instance.id} any more.")
+            outcome.answers.extend((call, gone) for call in (update.call, *update.waiting))
 
     def _update(self, instance: Instance, call: Call, body: UpdateInstance, outcome: Outcome) -> None:
         if body.data is not None:
@@ -271,6 +371,7 @@ class Partition:
             instance.effects.errors.append((update.call, error or missing))
         else:
             replant(instance, report.plan, report.data or instance.identity.data)
+            repeats.remember(instance, update.call)
             instance.effects.answers.append((update.call, False, None))
         self._replay.extend(update.waiting)
 
@@ -281,7 +382,8 @@ class Partition:
             key = pending.command.creation_key if pending is not None else None
             if existing is not None:
                 key = existing.identity.creation_key
-            if command.creation_key is None or key != command.creation_key:
+            repeated = existing is not None and repeats.is_known(existing, call)
+            if not repeated and (command.creation_key is None or key != command.creation_key):
                 error = TaskpathError(
                     ErrorCode.CONFLICT,
                     "The same Idempotency-Key was used before, for a request with another body.",
@@ -291,7 +393,7 @@ class Partition:
                 pending.calls.append(call)
             elif existing is not None:
                 self._due[existing] = None
-                existing.effects.answers.append((call, False, None))
+                existing.effects.answers.append((call, repeated, None))
             return
         self._expansions += 1
         creation = Creation(command, call, self._expansions)
@@ -318,12 +420,16 @@ class Partition:
             )
             outcome.answers.extend((call, error) for call in creation.calls)
             return
-        instance = create(creation, report.plan, self.number, self.epoch, now)
+        instance = create(creation, report.plan, self.number, self.epoch, now, self.fleet)
         self.instances[report.id] = instance
         self._due[instance] = None
 
     def _note_idle(self, instance: Instance) -> None:
         self._idle_tasks -= self._idle.pop(instance.id, 0)
+        if instance.runs and not instance.deleted:
+            self._running[instance] = None
+        else:
+            self._running.pop(instance, None)
         if instance.deleted:
             del self.instances[instance.id]
         elif not instance.runs and not instance.handlers and instance.id not in self.updates:

@@ -6,20 +6,21 @@ from taskpath_proto.records import InstanceRecord, TaskRecord, TaskStatus
 from taskpath_proto.values import NULL, Inline, Stored
 from taskpath_services.scheduler import handlers
 from taskpath_services.scheduler.execute import taken_up
+from taskpath_services.scheduler.fleet import Fleet
 from taskpath_services.scheduler.instance import Identity, Instance
-from taskpath_services.scheduler.node import Kind, Node, Tree, leave_updaters
+from taskpath_services.scheduler.node import Kind, Node, leave_updaters
 from taskpath_services.scheduler.selection import Pick
 from taskpath_services.scheduler.statuses import CODES, NAMES, is_active
 from taskpath_services.scheduler.walk import begin, drain
 
 
 def restore(
-    record: InstanceRecord, tasks: list[TaskRecord], partition: int, epoch: int, now: int
+    record: InstanceRecord, tasks: list[TaskRecord], partition: int, epoch: int, now: int, fleet: Fleet
 ) -> Instance:
     """The instance as its records say, under a new owner.
 
-    What was out at executors is sent out again, as the same attempts: the bus of one process loses what was
-    out with the process.
+    What was out at executors stays out if they may have outlived the last owner; what was out with a process
+    that ended is sent again, as the same attempts.
 
     Args:
         record: the instance's record.
@@ -27,6 +28,7 @@ def restore(
         partition: of the instance.
         epoch: of the new owner.
         now: the time, ms since epoch.
+        fleet: the executors, as the partition knows them.
     """
     identity = Identity(
         id=record.id,
@@ -42,7 +44,7 @@ def restore(
         created_at=record.created_at,
         creation_key=record.creation_key,
     )
-    instance = Instance(identity, epoch, now)
+    instance = Instance(identity, epoch, now, fleet)
     instance.revision = record.revision
     instance.counter = record.counter
     instance.started_at = record.started_at
@@ -50,6 +52,7 @@ def restore(
     instance.deleting = record.deleting
     instance.handlers = {handler.number: handler for handler in record.handlers}
     instance.commands = {command.key: command for command in record.commands}
+    instance.calls = dict.fromkeys(record.calls)
     groups = restore_tasks(instance, tasks)
     instance.status = record.status
     instance.progress = record.progress
@@ -81,8 +84,9 @@ def restore_tasks(instance: Instance, tasks: list[TaskRecord]) -> list[tuple[Nod
         body = task.body
         node.result = Stored(body.path, body.size, version) if isinstance(body, Stored) else body
         leave_updaters(node, task.updaters)
-        if task.attempts or task.retry is not None or task.progress is not None or task.error is not None:
+        if any((task.attempts, task.retry, task.progress, task.error, task.reason, task.losses)):
             notes = node.note()
+            notes.reason, notes.losses = task.reason, task.losses
             notes.attempts, notes.retry, notes.progress = task.attempts, task.retry, task.progress
             notes.error = task.error
         if node.group is None:
@@ -115,40 +119,6 @@ def _reach(node: Node, pick: Pick, number: int, reached: set[Node]) -> bool:
     if found:
         reached.add(node)
     return found
-
-
-def records_of(tree: Tree) -> list[TaskRecord]:
-    """What a store would have of the tasks of a tree: the reverse of restoring them."""
-    return [_record(node) for node in tree.nodes.values() if node.parent is not None]
-
-
-def _record(node: Node) -> TaskRecord:
-    notes = node.notes
-    record = TaskRecord(
-        path=node.path,
-        status=NAMES[node.status],
-        bound=node.bound,
-        left=node.left,
-        attempt=node.attempt,
-        command=node.command,
-        execution_time=node.execution_time,
-        duration=node.duration,
-        executor=node.executor,
-        body=node.result,
-        updaters=node.updaters,
-    )
-    if notes is not None:
-        record.attempts, record.retry, record.progress = notes.attempts, notes.retry, notes.progress
-        record.error = notes.error
-    if node.group is not None:
-        inside = node.group
-        record.own = NAMES[inside.own] if inside.own is not None else None
-        record.own_left = inside.own_left
-        record.items = inside.items
-        record.joining = NAMES[inside.joining] if inside.joining is not None else None
-        record.count = len(inside.children) if node.kind is Kind.FOREACH and inside.own_left else None
-        record.bounds = tuple(sorted(inside.bounds.items()))
-    return record
 
 
 def _restore_group(instance: Instance, node: Node, task: TaskRecord) -> None:

@@ -37,4 +37,4 @@ def _empty(instance: Instance, node: Node) -> None:
         leave_updaters(node, None)
         change.updaters = None
     if node.notes is not None:
-        change.error = None
+        node.notes.error = change.error = None

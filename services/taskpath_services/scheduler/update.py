@@ -7,15 +7,30 @@ meanwhile wait.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import Counter
+
+from msgspec.structs import replace
+
 from taskpath_proto.calls import Call
 from taskpath_proto.commands import SetContextUpdaters, UpdateInstance
 from taskpath_proto.errors import ErrorCode, TaskpathError
-from taskpath_proto.plan import Plan
+from taskpath_proto.plan import Plan, TaskSpec
+from taskpath_proto.records import TaskRecord
 from taskpath_proto.values import Inline, Value
 from taskpath_services.scheduler.instance import Instance
-from taskpath_services.scheduler.node import Node, Tree, leave_updaters
-from taskpath_services.scheduler.restore import records_of, restore_tasks
-from taskpath_services.scheduler.statuses import is_done
+from taskpath_services.scheduler.node import (
+    Kind,
+    Node,
+    Tree,
+    has_function,
+    kind_of,
+    leave_updaters,
+    leaves_of,
+)
+from taskpath_services.scheduler.restore import restore_tasks
+from taskpath_services.scheduler.snapshot import change_between, records_of
+from taskpath_services.scheduler.statuses import is_done, is_finished
 
 
 class Update:
@@ -59,47 +74,81 @@ def rename(instance: Instance, name: str | None) -> None:
 def replant(instance: Instance, plan: Plan, data: Value) -> None:
     """Gives an instance new data and a new plan."""
     identity = instance.identity
-    old, records = instance.tree, records_of(instance.tree)
+    before = {record.path: record for record in records_of(instance.tree)}
+    staying, gone = _compared(instance.tree.root, plan)
     identity.data, identity.plan = data, plan
     identity.plan_version += 1
     instance.tree = Tree(plan.tasks)
-    kept = [record for record in records if _same_kind(old, instance.tree, record.path)]
-    restore_tasks(instance, kept)
-    instance.removed.extend(_gone(old, instance.tree))
-    instance.touched.clear()
+    restore_tasks(instance, [_fitting(before[path], spec) for path, spec in staying.items()])
     for node in instance.tree.nodes.values():
-        if node.group is not None:
-            instance.change(node)
+        if node.kind is Kind.FOREACH:
+            _recount(node)
+    _join_anew(instance)
+    instance.removed.extend(gone)
+    instance.touched.clear()
+    for record in records_of(instance.tree):
+        node = instance.tree.nodes[record.path]
+        old = before[record.path] if record.path in staying else TaskRecord(path=record.path)
+        if record != old:
+            instance.touched[node] = change_between(old, record)
     noted = instance.noted
     noted.data, noted.plan, noted.plan_version = data, plan, identity.plan_version
     instance.changed = True
 
 
-def _same_kind(old: Tree, new: Tree, path: str) -> bool:
-    node = old.nodes[path]
-    there = new.nodes.get(path)
-    if there is None and isinstance(node.key, int) and node.parent is not None:
-        above = new.nodes.get(node.parent.path)
-        return above is not None and above.kind is node.parent.kind and _item_kind(above, node)
-    return there is not None and there.kind is node.kind
+def _compared(root: Node, plan: Plan) -> tuple[dict[str, TaskSpec], list[str]]:
+    """Which tasks of a tree stay in a new plan, each with its new description; and the topmost that do not.
 
-
-def _item_kind(foreach: Node, item: Node) -> bool:
-    return (foreach.spec.subtasks is None) == (item.group is None)
-
-
-def _gone(old: Tree, new: Tree) -> list[str]:
-    """The topmost paths that the new tree does not have."""
+    A task stays if its path does, and what kind of task it is.
+    """
+    staying = {root.path: replace(root.spec, subtasks=plan.tasks)}
     gone: list[str] = []
-    for path, node in old.nodes.items():
-        if path in new.nodes or (node.parent is not None and node.parent.path not in new.nodes):
-            continue
-        if isinstance(node.key, int) and node.parent is not None:
-            above = new.nodes[node.parent.path]
-            if above.group is not None and node.key < len(above.group.children):
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        spec = staying[node.path]
+        named = {sub.name: sub for sub in spec.subtasks or ()}
+        for child in node.group.children if node.group is not None else ():
+            if child is None:
                 continue
-        gone.append(path)
-    return gone
+            item = node.kind is Kind.FOREACH
+            new = spec if item else named.get(child.spec.name)
+            if new is not None and child.kind is kind_of(new, item=item):
+                staying[child.path] = new
+                pending.append(child)
+            else:
+                gone.append(child.path)
+    return staying, gone
+
+
+def _fitting(record: TaskRecord, spec: TaskSpec) -> TaskRecord:
+    """A record as the new description of its task allows: what has no function has no result of it."""
+    foreach = spec.foreach is not None and not record.path.endswith("]")
+    if spec.subtasks is None or spec.run or foreach:
+        return record
+    if has_function(spec, foreach=False, item=record.path.endswith("]")):
+        return replace(record, body=None, updaters=None)
+    return replace(record, own=None, own_left=0, body=None, updaters=None, error=None)
+
+
+def _join_anew(instance: Instance) -> None:
+    """Groups that are done only now, as what was missing in them is gone, hand on something else."""
+    for node in reversed(list(instance.tree.nodes.values())):
+        if node.group is None or not is_done(node.status):
+            continue
+        changed = any(child is not None and child.left > node.left for child in node.group.children)
+        if changed or node.group.own_left > node.left:
+            node.left = instance.next()
+
+
+def _recount(foreach: Node) -> None:
+    """Counts anew which executions of a foreach bound what is finished below it."""
+    bounds = foreach.inside.bounds
+    known = sorted({0, *bounds})
+    counts = Counter(
+        known[bisect_right(known, leaf.bound) - 1] for leaf in leaves_of(foreach) if is_finished(leaf.status)
+    )
+    foreach.inside.bounds = {bound: counts[bound] for bound in known if counts[bound]}
 
 
 def set_updaters(instance: Instance, command: SetContextUpdaters) -> None:
@@ -115,7 +164,7 @@ def set_updaters(instance: Instance, command: SetContextUpdaters) -> None:
             f"There is no task {command.path} in this instance, or it has not been reached yet.",
             path=command.path,
         )
-    if not node.spec.run or node.parent is None:
+    if not node.spec.run or node.kind in (Kind.ROOT, Kind.FOREACH):
         raise TaskpathError(
             ErrorCode.INVALID_REQUEST,
             f"{command.path} has no function of its own; expected is a task that has one.",

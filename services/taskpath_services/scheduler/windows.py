@@ -19,21 +19,33 @@ WINDOW: Final = 256
 class Window:
     """The orders of one instance for one queue.
 
+    A window that was full opens again when a quarter of it has ended. If each that ends let out the next,
+    there would be a message for every few of them, in both directions, however many there are.
+
     Attributes:
-        out: how many have been sent and have not ended.
+        out: what has been sent and has not ended, the oldest first.
         waiting: what is next.
+        open: whether another order may go out.
     """
 
-    __slots__ = ("out", "waiting")
+    __slots__ = ("open", "out", "waiting")
 
     def __init__(self) -> None:
-        self.out = 0
+        self.out: dict[Work, None] = {}
         self.waiting: deque[Work | Frame] = deque()
+        self.open = True
 
-    @property
-    def open(self) -> bool:
-        """Whether another order may go out."""
-        return self.out < WINDOW
+    def add(self, work: Work) -> None:
+        """A work is out."""
+        self.out[work] = None
+        if len(self.out) >= WINDOW:
+            self.open = False
+
+    def remove(self, work: Work) -> None:
+        """A work is out no more, if it was."""
+        self.out.pop(work, None)
+        if not self.open:
+            self.open = len(self.out) <= WINDOW - max(1, WINDOW // 4)
 
 
 class Windows:

@@ -5,7 +5,3 @@ from __future__ import annotations
 
 class StoreUnavailable(Exception):
     """The store cannot be used right now (locked, full, closed, away); the same may succeed later."""
-
-
-class ConflictingEvent(Exception):
-    """Two events of one epoch and revision differ: their owner has a bug."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeAlias
 
 from msgspec import UNSET
@@ -40,13 +40,17 @@ class Following(Service):
         index: the index.
         clock: for the lag.
         patience: with an index that is away.
+        changed: called when the index has changed.
     """
 
-    def __init__(self, index: InstanceIndex, clock: Clock, patience: Patience) -> None:
+    def __init__(
+        self, index: InstanceIndex, clock: Clock, patience: Patience, changed: Callable[[], None]
+    ) -> None:
         super().__init__("storage index")
         self._index = index
         self._clock = clock
         self._patience = patience
+        self._changed = changed
         self._applying: Gathering[Step, None] = Gathering(self._apply, MAX_GROUP)
         self._later: dict[str, IndexChange] = {}
         self._behind = asyncio.Event()
@@ -98,6 +102,7 @@ class Following(Service):
 
     async def _apply(self, steps: list[Step]) -> list[None]:
         await self._patience.until_done("index", lambda: self._index.apply(steps))
+        self._changed()
         return [None] * len(steps)
 
 
@@ -137,7 +142,7 @@ def index_steps(batch: Sequence[Write], outcomes: Sequence[Outcome]) -> list[Ste
             if write.instance.deleting is True:
                 steps.append(IndexDeletion(write.id, write.revision))
             else:
-                new = write.base_revision == 0
+                new = write.base_revision == 0 or write.whole
                 steps.append(IndexChange(write.id, write.revision, write.instance, new=new))
         elif isinstance(write, InstanceDeleted):
             steps.append(IndexDeletion(write.id, write.revision))

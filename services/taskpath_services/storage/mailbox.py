@@ -1,4 +1,8 @@
-"""The actor of one partition: commits its events, acknowledges them, and answers its owner in between."""
+"""The actor of one partition: commits its events, acknowledges them, and answers its owner in between.
+
+It knows nothing of what came before: when the bus is lost, another one starts over, here or in a replica, and
+what was committed and not acknowledged is found to be there already.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +21,10 @@ from taskpath_proto import topology
 from taskpath_proto.calls import Call, Response
 from taskpath_proto.codec import Message
 from taskpath_proto.errors import ErrorCode, TaskpathError
-from taskpath_proto.events import InstanceChanged, InstanceDeleted, LogsWritten
-from taskpath_proto.queries import ClaimPartition, LoadInstance, PartitionClaimed
+from taskpath_proto.events import InstanceChanged, InstanceDeleted, LogsWritten, WantSnapshot
+from taskpath_proto.queries import AllCommitted, AskCommitted, ClaimPartition, LoadInstance, PartitionClaimed
 from taskpath_services.storage.commits import Commits
-from taskpath_services.storage.faults import ConflictingEvent, StoreUnavailable
+from taskpath_services.storage.faults import StoreUnavailable
 from taskpath_services.storage.records.contract import Outcome, RecordStore, Write
 
 log = structlog.get_logger("taskpath.storage")
@@ -36,6 +40,7 @@ class Counters(msgspec.Struct):
     repeated: int = 0
     refused: int = 0
     gaps: int = 0
+    conflicts: int = 0
 
 
 class Mailbox(Service):
@@ -63,6 +68,7 @@ class Mailbox(Service):
         counters: Counters,
     ) -> None:
         super().__init__(f"storage partition {partition}")
+        self._partition = partition
         self._mailbox = topology.storage_mailbox(partition)
         self._bus = bus
         self._clock = clock
@@ -71,6 +77,7 @@ class Mailbox(Service):
         self._counters = counters
         self._inbox: Inbox | None = None
         self._consuming: asyncio.Task[None] | None = None
+        self._epoch = 0
         self._busy = False
         self._stopping = False
 
@@ -122,7 +129,7 @@ class Mailbox(Service):
             return
         outcomes = await self._commits.commit(events)
         counters = self._counters
-        conflict: ConflictingEvent | None = None
+        behind: set[str] = set()
         for event, outcome in zip(events, outcomes, strict=True):
             if outcome is Outcome.APPLIED:
                 counters.applied += 1
@@ -130,22 +137,21 @@ class Mailbox(Service):
                 counters.repeated += 1
             elif outcome is Outcome.REFUSED:
                 counters.refused += 1
+                if isinstance(event, (InstanceChanged, InstanceDeleted)):
+                    self._epoch = max(self._epoch, event.epoch + 1)  # claimed when another replica was here
                 log.warning("event refused", mailbox=self._mailbox, **_facts(event))
             elif outcome is Outcome.GAP:
                 counters.gaps += 1
-                self._report_gap(event)
+                behind.add(event.id)
+                log.error("gap", mailbox=self._mailbox, **_facts(event))
             else:
-                facts = _facts(event)
-                conflict = ConflictingEvent(
-                    f"Two changes of instance {event.id!r} have epoch {facts.get('epoch')} and revision "
-                    f"{facts.get('revision')}, and differ."
-                )
-        if conflict is not None:
-            raise conflict
-
-    def _report_gap(self, event: Write) -> None:
-        """A change is missing. The store remembers that; this is where the owner will be asked for all."""
-        log.error("gap", mailbox=self._mailbox, **_facts(event))
+                # Its owner has a bug. What came first stays, and the mailbox goes on for everyone else.
+                counters.conflicts += 1
+                behind.add(event.id)
+                log.error("two changes of one revision differ", mailbox=self._mailbox, **_facts(event))
+        for id in behind:
+            # A change is missing, or contradicts another: its owner says anew all that there is.
+            await self._bus.send(topology.scheduler_mailbox(self._partition), WantSnapshot(id))
 
     async def _answer(self, call: Call) -> None:
         if call.deadline < self._clock.now():
@@ -158,16 +164,24 @@ class Mailbox(Service):
             result = TaskpathError(ErrorCode.UNAVAILABLE, "Storage cannot be reached right now; try again.")
         except TaskpathError as error:
             result = error
-        await self._bus.send(call.reply_to, answer(call, result))
+        # Not waited for: an answer that does not arrive is asked for again, and must not hold up commits.
+        self._bus.send(call.reply_to, answer(call, result))
 
     async def _respond(self, call: Call) -> Response:
         query = call.body
         if isinstance(query, ClaimPartition):
             claimed = await self._records.claim(query.partition, query.claimant, self._clock.now())
             log.info("partition claimed", partition=query.partition, epoch=claimed.epoch, by=query.claimant)
+            self._epoch = claimed.epoch
             return PartitionClaimed(partition=query.partition, epoch=claimed.epoch, active=claimed.active)
         if isinstance(query, LoadInstance):
             return await self._records.load(query.id)
+        if isinstance(query, AskCommitted):
+            if query.epoch is not None and query.epoch < self._epoch:
+                raise TaskpathError(
+                    ErrorCode.CONFLICT, f"Another owner has claimed partition {query.partition}."
+                )
+            return AllCommitted()  # calls are answered when what came before them is committed
         raise TaskpathError(
             ErrorCode.INVALID_REQUEST, f"{_type(query)} is not a question for {self._mailbox}."
         )

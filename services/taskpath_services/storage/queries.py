@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import Final
 
 import structlog
 
-from taskpath.runtime.bus import Bus, BusClosed, Inbox
+from taskpath.runtime.bus import Bus, BusClosed, BusLost, Inbox
 from taskpath.runtime.caller import answer
 from taskpath.runtime.clock import Clock
 from taskpath.runtime.service import Service
@@ -15,10 +16,14 @@ from taskpath_proto import topology
 from taskpath_proto.calls import Call, Response
 from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.queries import (
+    AskPartitions,
+    AskPlace,
     BlobPut,
     InstancesPage,
     InstanceView,
     ListInstances,
+    Partitions,
+    Place,
     PutBlob,
     ReadInstance,
     ReadLogs,
@@ -36,7 +41,7 @@ from taskpath_services.storage.materialise import Materialiser
 from taskpath_services.storage.records.contract import RecordStore
 from taskpath_services.storage.selection import Selection
 from taskpath_services.storage.tasks import TaskReader, context_of
-from taskpath_services.storage.waiting import Late, by
+from taskpath_services.storage.waiting import Late, by, first_of
 
 log = structlog.get_logger("taskpath.storage")
 
@@ -48,6 +53,10 @@ MAX_PATTERNS: Final = 100
 
 UNKNOWN_PATIENCE: Final = 2_000
 """An instance that is asked for at a revision and not there may be on its way; for so many ms."""
+
+FIRST_LOOK: Final = 0.01
+LAST_LOOK: Final = 0.2
+"""Seconds between two looks for a revision: doubled from the first to the last."""
 
 
 class Queries(Service):
@@ -83,17 +92,20 @@ class Queries(Service):
         self._max_value = max_value
         self._reader = TaskReader(records, max_value)
         self._room = asyncio.Semaphore(MAX_OPEN)
-        self._inbox: Inbox | None = None
+        self._queue = topology.reply_queue(f"storage.{uuid.uuid4().hex[:12]}")
+        self._inboxes: list[Inbox] = []
 
     async def on_start(self) -> None:
-        """Opens the queue."""
-        inbox = self._inbox = await self._bus.consume(topology.QUERIES)
-        self.spawn(self._receive(inbox), "receive")
+        """Opens the queue that replicas share, and one of its own for what is large."""
+        for queue in (self._queue, topology.QUERIES):
+            inbox = await self._bus.consume(queue)
+            self._inboxes.append(inbox)
+            self.spawn(self._receive(inbox), f"receive {queue}")
 
     async def on_stop(self) -> None:
         """Takes no more calls; those that are open are given up."""
-        if self._inbox is not None:
-            await self._inbox.close()
+        for inbox in self._inboxes:
+            await inbox.close()
 
     async def _receive(self, inbox: Inbox) -> None:
         try:
@@ -137,8 +149,10 @@ class Queries(Service):
                 log.exception("read failed", query=type(call.body).__name__)
                 result = TaskpathError(ErrorCode.UNAVAILABLE, "Storage could not answer; its log says why.")
             await self._bus.send(call.reply_to, answer(call, result))
-        except BusClosed:
-            return
+        except (BusClosed, BusLost):
+            return  # whoever asked gets no answer, and asks again
+        except ValueError as error:
+            log.error("the answer cannot be sent", query=type(call.body).__name__, reason=str(error))
         finally:
             self._room.release()
 
@@ -156,11 +170,21 @@ class Queries(Service):
             return page
         if isinstance(query, ReadValue):
             return await self._read_value(query, deadline)
+        if isinstance(query, AskPlace):
+            return Place(self._queue)
+        if isinstance(query, AskPartitions):
+            return await self._partitions()
         if isinstance(query, PutBlob):
             return await self._put_blob(query)
         raise TaskpathError(
             ErrorCode.INVALID_REQUEST, f"{type(query).__name__} is not a question for {topology.QUERIES}."
         )
+
+    async def _partitions(self) -> Partitions:
+        count = await self._records.partitions()
+        if count is None:
+            raise TaskpathError(ErrorCode.UNAVAILABLE, "Storage has not begun; try again.")
+        return Partitions(count)
 
     async def _read_instance(self, query: ReadInstance, deadline: int) -> InstanceView:
         if len(query.paths) > MAX_PATTERNS:
@@ -214,26 +238,20 @@ class Queries(Service):
         """Waits until storage has a revision of an instance; false if there is no such instance."""
         if revision <= 0:
             return True
+        given_up = self._clock.now() + UNKNOWN_PATIENCE
         arrived = self._arrivals.expect(id, revision)
+        pause = FIRST_LOOK
         try:
-            standing = await self._records.standing(id)
-            if standing.deleted:
-                return False
-            if standing.revision is None:
-                return await self._await_creation(arrived, deadline)
-            if standing.revision < revision:
-                await arrived
-            return True
+            while True:
+                standing = await self._records.standing(id)
+                if standing.deleted:
+                    return False
+                if arrived.done() or (standing.revision is not None and standing.revision >= revision):
+                    return True
+                if standing.revision is None and given_up <= self._clock.now() and given_up < deadline:
+                    return False
+                # What another replica commits is not heard of here, so it is looked for.
+                await first_of(asyncio.shield(arrived), self._clock.sleep(pause))
+                pause = min(2 * pause, LAST_LOOK)
         finally:
             arrived.cancel()
-
-    async def _await_creation(self, arrived: asyncio.Future[None], deadline: int) -> bool:
-        patience = self._clock.now() + UNKNOWN_PATIENCE
-        if patience >= deadline:
-            await arrived
-            return True
-        try:
-            await by(patience, self._clock, asyncio.shield(arrived))
-        except Late:
-            return False
-        return True

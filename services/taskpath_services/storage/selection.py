@@ -8,7 +8,7 @@ looked at.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from taskpath.inputs import Place, way_to
 from taskpath_proto import paths
@@ -17,6 +17,9 @@ from taskpath_proto.plan import Plan, TaskSpec
 
 Span: TypeAlias = tuple[str, str]
 """Paths from the first (included) to the second (excluded), in the order of their bytes."""
+
+EVERYTHING: Final[Span] = ("#", "$")
+"""All paths there are."""
 
 Foreach: TypeAlias = tuple[str, TaskSpec]
 

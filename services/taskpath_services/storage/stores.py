@@ -21,6 +21,22 @@ def records_of(settings: Settings) -> RecordStore:
     Raises:
         SettingsError: this version has no such store.
     """
+    url = settings.records or ""
+    # The drivers are needed by storage alone, and not by the embedded system.
+    try:
+        if url.startswith(("redis://", "rediss://")):
+            from taskpath_services.storage.records.redis.store import RedisRecords
+
+            return RedisRecords(url)
+        if url.startswith("dynamodb://"):
+            from taskpath_services.storage.records.dynamodb.store import DynamoRecords
+
+            return DynamoRecords(url)
+    except ImportError as error:
+        raise SettingsError(
+            f"TASKPATH_RECORDS is a {url.partition('://')[0]} URL, and {error.name} is not installed; "
+            "it comes with `pip install taskpath[storage]`."
+        ) from error
     return SqliteRecords(_file("TASKPATH_RECORDS", settings.records, settings.data / "records.sqlite"))
 
 
@@ -30,6 +46,17 @@ def index_of(settings: Settings) -> InstanceIndex:
     Raises:
         SettingsError: this version has no such index.
     """
+    if settings.index is not None and settings.index.startswith("mysql://"):
+        # Its driver is needed by storage alone, and not by the embedded system.
+        try:
+            from taskpath_services.storage.index.mysql.address import Address
+            from taskpath_services.storage.index.mysql.index import MysqlIndex
+        except ImportError as error:
+            raise SettingsError(
+                f"TASKPATH_INDEX names a MySQL database, and {error.name} is not installed; "
+                "it comes with `pip install taskpath[storage]`."
+            ) from error
+        return MysqlIndex(Address.of(settings.index))
     return SqliteIndex(_file("TASKPATH_INDEX", settings.index, settings.data / "index.sqlite"))
 
 

@@ -5,20 +5,33 @@ from __future__ import annotations
 import asyncio
 import itertools
 import uuid
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from taskpath.runtime.bus import Bus, BusClosed
+import structlog
+
+from taskpath.runtime.bus import Bus, BusClosed, BusLost, Inbox
 from taskpath.runtime.clock import Clock
 from taskpath.runtime.service import Service
 from taskpath_proto import topology
 from taskpath_proto.calls import Answer, Call, Command, Query, Response
 from taskpath_proto.errors import ErrorCode, TaskpathError
+from taskpath_proto.queries import AskPlace, Place, PutBlob
+
+log = structlog.get_logger("taskpath")
 
 R = TypeVar("R", bound=Response)
+
+LARGE: Final = 128 * 1024
+"""A text of more characters does not go through a mailbox: a broker's messages stay below 1 MiB."""
+
+_AGAIN_SECONDS: Final = 1.0
+"""How long to wait before a reply queue is opened again that the broker refused."""
 
 
 class Caller(Service):
     """Makes calls and matches answers to them.
+
+    When the bus is lost, the calls under way fail, and so does every further one until it is back.
 
     Args:
         bus: the bus.
@@ -31,7 +44,8 @@ class Caller(Service):
         super().__init__(f"caller of {name}")
         self._bus = bus
         self._clock = clock
-        self._queue = topology.reply_queue(f"{name}.{uuid.uuid4().hex[:12]}")
+        self._called = name
+        self._queue: str | None = None
         self._timeout = timeout
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Response]] = {}
@@ -48,9 +62,13 @@ class Caller(Service):
             timeout: in seconds, if not the caller's own.
 
         Raises:
-            TaskpathError: the answer is an error, or UNAVAILABLE if none came in time.
+            TaskpathError: the answer is an error, or UNAVAILABLE if none came in time, or the bus is away.
         """
+        if self._queue is None:
+            raise _unreachable()
         limit = self._timeout if timeout is None else timeout
+        if isinstance(body, PutBlob) and len(body.json) > LARGE:
+            mailbox = (await self.ask(mailbox, AskPlace(), Place, limit)).queue
         number = next(self._numbers)
         answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answered
@@ -65,6 +83,8 @@ class Caller(Service):
             raise TaskpathError(
                 ErrorCode.UNAVAILABLE, f"{mailbox} gave no answer within {limit:g} s; try again."
             ) from None
+        except BusLost:
+            raise _unreachable() from None
         except BusClosed:
             raise TaskpathError(ErrorCode.UNAVAILABLE, "The system is stopping; try again.") from None
         finally:
@@ -75,22 +95,50 @@ class Caller(Service):
 
     async def on_start(self) -> None:
         """Opens the reply queue."""
-        inbox = await self._bus.consume(self._queue)
+        self.spawn(self._listen(await self._open()), "answers")
 
-        async def receive() -> None:
+    async def _open(self) -> Inbox:
+        """Opens a reply queue of a new name: the old one may be there until the broker misses its reader."""
+        while True:
+            queue = topology.reply_queue(f"{self._called}.{uuid.uuid4().hex[:12]}")
             try:
-                while True:
-                    delivery = await inbox.take()
-                    for message in delivery.messages:
-                        if isinstance(message, Answer):
-                            self._receive(message)
-                    delivery.ack()
-            except BusClosed:
-                return
-            finally:
-                await inbox.close()
+                inbox = await self._bus.consume(queue)
+            except BusLost as error:
+                log.warning("no reply queue", caller=self._called, reason=str(error))
+                await self._clock.sleep(_AGAIN_SECONDS)
+                continue
+            self._queue = queue
+            return inbox
 
-        self.spawn(receive(), "answers")
+    async def _listen(self, inbox: Inbox) -> None:
+        try:
+            while True:
+                try:
+                    await self._read(inbox)
+                except BusLost:
+                    self._give_up()
+                    await inbox.close()
+                    inbox = await self._open()
+        except BusClosed:
+            return
+        finally:
+            await inbox.close()
+
+    async def _read(self, inbox: Inbox) -> None:
+        while True:
+            delivery = await inbox.take()
+            for message in delivery.messages:
+                if isinstance(message, Answer):
+                    self._receive(message)
+            delivery.ack()
+
+    def _give_up(self) -> None:
+        """Whatever is answered now, it will not reach us."""
+        self._queue = None
+        for answered in self._waiting.values():
+            if not answered.done():
+                answered.set_exception(_unreachable())
+                answered.exception()  # who is still sending hears it from the bus
 
     def _receive(self, answer: Answer) -> None:
         answered = self._waiting.get(answer.call)
@@ -100,6 +148,10 @@ class Caller(Service):
             answered.set_exception(TaskpathError.of(answer.error))
         elif answer.body is not None:
             answered.set_result(answer.body)
+
+
+def _unreachable() -> TaskpathError:
+    return TaskpathError(ErrorCode.UNAVAILABLE, "The broker cannot be reached right now; try again.")
 
 
 def answer(call: Call, result: Response | TaskpathError) -> Answer:

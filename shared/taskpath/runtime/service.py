@@ -2,18 +2,22 @@
 
 ``start`` returns when the service is ready, ``stop`` when it has ended in order. Both are safe to call twice,
 and ``stop`` before ``start``. Every background task has a name, and one that ends unexpectedly fails the
-whole
-service: :meth:`Service.wait` raises what killed it.
+whole service: :meth:`Service.wait` raises what killed it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
+
+from taskpath.runtime.bus import BusLost
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
 
 log = structlog.get_logger("taskpath")
 
@@ -88,6 +92,10 @@ class Service:
     async def on_stop(self) -> None:
         """What stopping means; background tasks that are still there afterwards are cancelled."""
 
+    def metrics(self) -> Iterable[Metric]:
+        """Its figures as they are now, for a process that serves it alone."""
+        return ()
+
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Runs work in the background; if it raises, the service fails."""
         task = asyncio.get_running_loop().create_task(work, name=f"{self.name}: {name}")
@@ -101,7 +109,10 @@ class Service:
             return
         error = task.exception()
         if error is not None:
-            log.error("service failed", service=self.name, task=task.get_name(), exc_info=error)
+            if isinstance(error, BusLost):
+                log.warning("connection lost", service=self.name, task=task.get_name(), reason=str(error))
+            else:
+                log.error("service failed", service=self.name, task=task.get_name(), exc_info=error)
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:

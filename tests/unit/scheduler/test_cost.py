@@ -18,7 +18,7 @@ from taskpath_proto.records import InstanceStatus, TaskStatus
 from taskpath_proto.work import ExpandPlan, Order, OrderKind, PlanExpanded, RunTasks, TaskFinished
 from taskpath_services.scheduler.effects import Outcome
 from taskpath_services.scheduler.partition import Partition
-from tests.support.scheduler_executors import inline
+from tests.support.scheduler_functions import inline
 
 PARCEL = 20
 

@@ -107,8 +107,11 @@ def test_the_items_of_a_foreach_are_let_out_by_a_window() -> None:
     play.held |= {f"#.all[{index}]" for index in range(1000)}
     play.execute()
     assert len(play.sent) == 1 + 256
+    for index in range(63):
+        play.finish(f"#.all[{index}]")
+    assert len(play.sent) == 1 + 256
     play.finish("#.all[100]")
-    assert [order.path for _, order in play.sent[257:]] == ["#.all[256]"]
+    assert [order.path for _, order in play.sent[257:]] == [f"#.all[{index}]" for index in range(256, 320)]
 
 
 def test_a_task_sees_the_base_context_and_what_the_tasks_before_it_left_in_tree_order() -> None:

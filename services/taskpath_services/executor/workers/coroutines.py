@@ -19,9 +19,21 @@ class CoroutineWorkers:
         self._limit = limit
         self._running: set[asyncio.Task[None]] = set()
         self._waiting: deque[Callable[[], asyncio.Task[None] | None]] = deque()
+        self.done = 0
+        """How many have ended, ever."""
 
     @property
-    def backlog(self) -> int:
+    def free(self) -> int:
+        """How many more may begin now."""
+        return self._limit - len(self._running)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any runs."""
+        return bool(self._running)
+
+    @property
+    def waiting(self) -> int:
         """How many wait for their turn."""
         return len(self._waiting)
 
@@ -44,6 +56,7 @@ class CoroutineWorkers:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
+        self.done += 1
         while self._waiting and len(self._running) < self._limit:
             self._start(self._waiting.popleft())
 

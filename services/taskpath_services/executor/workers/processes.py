@@ -86,12 +86,9 @@ class ProcessWorkers(Service):
         self._workers: set[_Worker] = set()
         self._tickets: dict[Attempt, _Ticket] = {}
         self._starting = 0
+        self.done = 0
+        """How many functions have ended, ever."""
         self._closing = False
-
-    @property
-    def backlog(self) -> int:
-        """How many functions wait for a process."""
-        return len(self._waiting)
 
     async def run(self, attempt: Attempt) -> Outcome:
         """Runs the function of an attempt's task in a process.
@@ -112,6 +109,17 @@ class ProcessWorkers(Service):
             return await ticket.ended
         finally:
             del self._tickets[attempt]
+
+    def recall(self, attempt: Attempt) -> bool:
+        """Takes an attempt back if no process has got it; whether none has. It will not begin any more."""
+        ticket = self._tickets.get(attempt)
+        if ticket is None:
+            return attempt.execution_time is None
+        if ticket not in self._waiting:
+            return False
+        ticket.ended.cancel()
+        self._waiting.remove(ticket)
+        return True
 
     def kill(self, attempt: Attempt) -> None:
         """Ends an attempt: its process is killed if it runs there, and nothing happens if it is not here."""
@@ -244,6 +252,7 @@ class ProcessWorkers(Service):
             attempt = worker.jobs[0].attempt
             if isinstance(message, Done):
                 ticket = worker.jobs.popleft()
+                self.done += 1
                 ticket.end(message.outcome)
                 if worker.jobs:
                     self._begins(worker)

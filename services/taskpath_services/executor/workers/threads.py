@@ -51,9 +51,28 @@ class ThreadWorkers:
         self._closed = False
 
     @property
-    def backlog(self) -> int:
-        """How many functions wait for a thread."""
-        return len(self._jobs)
+    def done(self) -> int:
+        """How many functions have ended, ever."""
+        return self._taken - self._threads + len(self._idle)
+
+    @property
+    def waiting(self) -> int:
+        """How many functions wait although every thread has something to do."""
+        return max(0, len(self._jobs) - self._unused())
+
+    @property
+    def free(self) -> int:
+        """How many more functions may begin now."""
+        return max(0, self._unused() - len(self._jobs))
+
+    @property
+    def busy(self) -> bool:
+        """Whether any function runs or waits."""
+        return bool(self._jobs) or self._threads > len(self._idle)
+
+    def _unused(self) -> int:
+        """How many threads have nothing to do, or are not there yet."""
+        return self._most() - self._threads + len(self._idle)
 
     def submit(self, function: Callable[[], T], deliver: Callable[[T], None]) -> None:
         """Runs a function in a thread, with a copy of the caller's context variables.

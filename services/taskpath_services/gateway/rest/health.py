@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -44,10 +45,13 @@ class Health:
         return Reply(HealthDocument("ok"))
 
     async def ready(self, asked: Asked[NoQuery, NoBody]) -> Reply[HealthDocument]:
-        """``GET /readyz``: calls can be served, for storage answers."""
+        """``GET /readyz``: calls can be served, for storage answers, from its records and from its index."""
         if not self._ready():
             raise TaskpathError(ErrorCode.UNAVAILABLE, "The gateway is not ready; try again.")
-        await self._reads.instances(ListInstances(limit=1), _READY_SECONDS)
+        await asyncio.gather(
+            self._reads.partitions(_READY_SECONDS),
+            self._reads.instances(ListInstances(limit=1), _READY_SECONDS),
+        )
         return Reply(HealthDocument("ready"))
 
     async def metrics(self, asked: Asked[NoQuery, NoBody]) -> web.StreamResponse:

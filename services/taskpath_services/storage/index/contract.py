@@ -35,11 +35,24 @@ class IndexDeletion(msgspec.Struct, frozen=True):
 class InstanceIndex(Protocol):
     """Where instances are found by realm, workflow, name, status and time."""
 
-    async def open(self) -> None:
-        """Connects; brings the schema up to date.
+    async def migrate(self) -> list[str]:
+        """Makes on a server what the index needs there, before it is opened: by itself, beside others that do
+        so, and again. An index in a file does that when it is opened, and nothing here.
+
+        Returns:
+            What was done, in words; nothing if all was there.
 
         Raises:
-            SettingsError: this is no index that this version can use.
+            SettingsError: the server refuses the user, or has no such database.
+        """
+        ...
+
+    async def open(self) -> None:
+        """Connects.
+
+        Raises:
+            SettingsError: this is no index that this version can use: another program's, or one whose schema
+                is older and has to be migrated first.
         """
         ...
 
@@ -55,8 +68,11 @@ class InstanceIndex(Protocol):
         """
         ...
 
-    async def replace(self, gone: Sequence[str], changes: Sequence[IndexChange]) -> None:
-        """Takes instances out, whatever the index has of them, then puts others in."""
+    async def replace(self, gone: Sequence[Indexed], changes: Sequence[IndexChange]) -> None:
+        """Takes instances out that are still as they were seen, at that very revision; then applies changes.
+
+        So what comes in meanwhile, by whoever follows the records, is never undone.
+        """
         ...
 
     async def page(self, query: ListInstances) -> InstancesPage:

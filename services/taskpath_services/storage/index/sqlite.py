@@ -8,18 +8,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET
 
-from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.queries import InstancesPage, InstanceSummary, ListInstances
-from taskpath_proto.records import InstanceChange, InstanceProgress, InstanceStatus
+from taskpath_proto.records import InstanceProgress, InstanceStatus
 from taskpath_services.storage.database import Database
-from taskpath_services.storage.index import cursor as cursors
 from taskpath_services.storage.index.contract import IndexChange, IndexDeletion
+from taskpath_services.storage.index.listing import after_prefix, page_of, start_of
+from taskpath_services.storage.index.merging import merged
 from taskpath_services.storage.records.contract import Indexed
 from taskpath_services.storage.unicode import cleaned
-
-MAX_PAGE: Final = 200
 
 MARK: Final = 0x7470_6978
 MIGRATIONS: Final = (
@@ -92,6 +89,10 @@ class SqliteIndex:
         """Opens the file and brings its schema up to date."""
         await self._database.open()
 
+    async def migrate(self) -> list[str]:
+        """Does nothing: opening the file brings its schema up to date."""
+        return []
+
     async def close(self) -> None:
         """Finishes what is under way and closes the file."""
         await self._database.close()
@@ -100,30 +101,25 @@ class SqliteIndex:
         """Applies changes in their order."""
         await self._database.write(lambda connection: _apply(connection, steps))
 
-    async def replace(self, gone: Sequence[str], changes: Sequence[IndexChange]) -> None:
+    async def replace(self, gone: Sequence[Indexed], changes: Sequence[IndexChange]) -> None:
         """Takes instances out, then puts others in."""
 
         def job(connection: sqlite3.Connection) -> None:
-            connection.executemany("delete from instances where id = ?", [(id,) for id in gone])
+            connection.executemany(
+                "delete from instances where id = ? and revision = ?",
+                [(row.id, row.revision) for row in gone],
+            )
             _apply(connection, changes)
 
         await self._database.write(job)
 
     async def page(self, query: ListInstances) -> InstancesPage:
         """A page of instances, newest first."""
-        if not 1 <= query.limit <= MAX_PAGE:
-            raise TaskpathError(
-                ErrorCode.INVALID_REQUEST,
-                f"limit is {query.limit}; a number from 1 to {MAX_PAGE} is expected.",
-            )
         statement, values = _select(query)
 
         def job(connection: sqlite3.Connection) -> InstancesPage:
             items = [_summary(row) for row in connection.execute(statement, values)]
-            more = len(items) > query.limit
-            items = items[: query.limit]
-            end = cursors.Cursor(items[-1].created_at, items[-1].id) if more else None
-            return InstancesPage(items=items, next_cursor=cursors.encode(end) if end else None)
+            return page_of(items, query.limit)
 
         return await self._database.read(job)
 
@@ -141,67 +137,41 @@ class SqliteIndex:
 
 def _apply(connection: sqlite3.Connection, steps: Sequence[IndexChange | IndexDeletion]) -> None:
     ids = msgspec.json.encode(list({step.id for step in steps})).decode()
-    (page,) = connection.execute(KNOWN, (ids,)).fetchone()
-    known = _known_decoder.decode(page)
-    before = set(known)
-    changed: dict[str, dict[str, Any]] = {}
-    for step in steps:
-        if step.revision <= known.get(step.id, -1) and isinstance(step, IndexChange):
-            continue
-        if isinstance(step, IndexChange) and not step.new and step.id not in known:
-            continue
-        if isinstance(step, IndexDeletion):
-            changed.pop(step.id, None)
-            if step.id in known and known.pop(step.id) <= step.revision:
-                connection.execute("delete from instances where id = ?", (step.id,))
-                before.discard(step.id)
-            continue
-        known[step.id] = step.revision
-        fields = changed.setdefault(step.id, {"id": step.id})
-        fields["revision"] = step.revision
-        fields.update(_fields(step.change))
-    if not changed:
+    (known,) = connection.execute(KNOWN, (ids,)).fetchone()
+    result = merged(steps, _known_decoder.decode(known))
+    for id in result.gone:
+        connection.execute("delete from instances where id = ?", (id,))
+    if not result.merges:
         return
-    everything = list(changed.values())
-    try:
-        text = msgspec.json.encode(everything).decode()
-    except UnicodeEncodeError:
-        everything = cleaned(everything)
-        text = msgspec.json.encode(everything).decode()
-    if not before.issuperset(changed):
-        connection.execute(NEW, (text,))
-    placed = [
-        row for row in everything if not row.keys().isdisjoint(("realm", "workflow", "name", "createdAt"))
+    # An instance's fields as JSON are those of its change that are not unset.
+    rows = [
+        {**msgspec.to_builtins(merge.change), "id": merge.id, "revision": merge.revision}
+        for merge in result.merges
     ]
+    try:
+        text = msgspec.json.encode(rows).decode()
+    except UnicodeEncodeError:
+        rows = cleaned(rows)
+        text = msgspec.json.encode(rows).decode()
+    if any(merge.fresh for merge in result.merges):
+        connection.execute(NEW, (text,))
+    placed = [row for row in rows if not row.keys().isdisjoint(("realm", "workflow", "name", "createdAt"))]
     if placed:
         connection.execute(PLACE, (msgspec.json.encode(placed).decode(),))
-    if any("status" in row for row in everything):
+    if any("status" in row for row in rows):
         connection.execute(STATUS, (text,))
     connection.execute(PROGRESS, (text,))
 
 
-def _fields(change: InstanceChange) -> dict[str, Any]:
-    """The fields that the index holds, of those that changed."""
-    fields = {
-        "realm": change.realm,
-        "workflow": change.workflow,
-        "name": change.name,
-        "status": change.status,
-        "progress": change.progress,
-        "createdAt": change.created_at,
-        "updatedAt": change.updated_at,
-    }
-    return {name: value for name, value in fields.items() if value is not UNSET}
-
-
 def _select(query: ListInstances) -> tuple[str, list[Any]]:
     """The statement of a page. Which index serves it is said here, so that no page ever scans the table."""
+    start = start_of(query)
     where: list[str] = []
     values: list[Any] = []
 
     def restrict(condition: str, *given: Any) -> None:
         where.append(condition)
-        values.extend(given)
+        values.extend(cleaned(value) if isinstance(value, str) else value for value in given)
 
     index = "by"
     if query.realm is not None:
@@ -209,7 +179,7 @@ def _select(query: ListInstances) -> tuple[str, list[Any]]:
         index += "_realm"
     if query.name:
         restrict("name >= ?", query.name)
-        if (end := _after_prefix(query.name)) is not None:
+        if (end := after_prefix(query.name)) is not None:
             restrict("name < ?", end)
         index += "_name"
     elif query.status is not None:
@@ -226,9 +196,8 @@ def _select(query: ListInstances) -> tuple[str, list[Any]]:
         restrict("created_at > ?", query.created_after)
     if query.created_before is not None:
         restrict("created_at < ?", query.created_before)
-    if query.cursor is not None:
-        cursor = cursors.decode(query.cursor)
-        restrict("(created_at, id) < (?, ?)", cursor.created_at, cursor.id)
+    if start is not None:
+        restrict("(created_at, id) < (?, ?)", start.created_at, start.id)
     values.append(query.limit + 1)
     condition = f" where {' and '.join(where)}" if where else ""
     return (
@@ -236,17 +205,6 @@ def _select(query: ListInstances) -> tuple[str, list[Any]]:
         f" from instances indexed by {index}{condition} order by created_at desc, id desc limit ?",
         values,
     )
-
-
-def _after_prefix(prefix: str) -> str | None:
-    """The first text after all that begin with a prefix; None if there is none."""
-    while prefix:
-        last = ord(prefix[-1])
-        if last < 0x10FFFF:
-            following = 0xE000 if last == 0xD7FF else last + 1
-            return prefix[:-1] + chr(following)
-        prefix = prefix[:-1]
-    return None
 
 
 def _summary(row: tuple[Any, ...]) -> InstanceSummary:

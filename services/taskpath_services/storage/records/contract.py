@@ -2,7 +2,9 @@
 
 The seam is what storage does (*commit this group*), never how a database is asked. A store merges changes
 field by field: ``UNSET`` leaves a field as it was, ``None`` takes it away, anything else replaces it whole.
-All of a group is committed or nothing, and committing a group twice is the same as once.
+Each write of a group is committed whole or not at all; if a commit fails, some may be committed, others not.
+Committing a group twice is the same as once, whichever replica does it. Whoever reads an instance sees it as
+it was at one moment, at its revision.
 
 Large values never stand in a record: one of more than ``KEEP_BYTES`` that comes inline is kept beside it, and
 the record refers to it, a body by :class:`~taskpath_proto.values.Stored`, another value by a
@@ -52,7 +54,8 @@ class Outcome(Enum):
     REFUSED = "refused"
     """It comes from an older epoch, or is about an instance that was deleted; nothing changed."""
     GAP = "gap"
-    """It was applied, but a change before it is missing; the store remembers that."""
+    """It was applied, but a change before it is missing. The store remembers that, and says it again when the
+    change is repeated, until a whole one comes."""
     CONFLICT = "conflict"
     """Another content is stored for its epoch and revision; nothing changed."""
 
@@ -100,6 +103,18 @@ class RecordStore(Protocol):
     nobody but its owner, who loads it.
     """
 
+    async def migrate(self) -> list[str]:
+        """Makes on a server what the store needs there, such as a table, before it is opened: by itself,
+        beside others that do so, and again. A store in a file does that when it is opened, and nothing here.
+
+        Returns:
+            What was done, in words; nothing if all was there.
+
+        Raises:
+            SettingsError: this is no store that this version can use.
+        """
+        ...
+
     async def open(self) -> None:
         """Connects; brings the schema up to date.
 
@@ -121,6 +136,10 @@ class RecordStore(Protocol):
         """
         ...
 
+    async def partitions(self) -> int | None:
+        """How many partitions the deployment began with; None if it has not begun."""
+        ...
+
     async def claim(self, partition: int, claimant: str, now: int) -> Claimed:
         """Raises the partition's epoch to ``max(stored + 1, now)``; events of older ones are refused then."""
         ...
@@ -129,7 +148,8 @@ class RecordStore(Protocol):
         """Commits a group, in its order, and says what became of each write.
 
         Of one event the removals come before the changes. What is removed takes its subtree, logs and values
-        along.
+        along. A whole change replaces what is stored, whatever its base revision: see :mod:`.snapshots`. It
+        is applied also under the revision that is stored already, and is compared with nothing.
         """
         ...
 

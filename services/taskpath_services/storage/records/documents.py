@@ -12,7 +12,7 @@ A large value does not stand in the document but beside it: see :mod:`.contract`
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, TypeAlias
+from typing import Final
 from zlib import crc32
 
 import msgspec
@@ -21,14 +21,11 @@ from msgspec import UNSET, UnsetType
 from taskpath_proto.errors import ErrorInfo
 from taskpath_proto.events import InstanceChanged
 from taskpath_proto.records import InstanceChange, Progress, RetryState, TaskChange, TaskRecord
-from taskpath_proto.values import KEEP_BYTES, Blob, Inline, Stored, Value, size_of
-from taskpath_services.storage.records.contract import OWN, ValueName
+from taskpath_services.storage.records.beside import Refresh, set_aside
+from taskpath_services.storage.records.snapshots import completed
 from taskpath_services.storage.unicode import cleaned
 
 _encoder: Final = msgspec.json.Encoder()
-
-Refresh: TypeAlias = tuple[str, ValueName, int | None, str | None]
-"""A value that a change sets: path, name, the version of the blob that it is now, the text to be kept."""
 
 
 class _Boxes(msgspec.Struct, omit_defaults=True):
@@ -61,6 +58,8 @@ class Prepared(msgspec.Struct):
 
 def prepare(event: InstanceChanged) -> Prepared:
     """An event as it is committed."""
+    if event.whole:
+        event = completed(event)
     try:
         return _prepare(event)
     except UnicodeEncodeError:
@@ -75,15 +74,7 @@ def _prepare(event: InstanceChanged) -> Prepared:
         if change.path in changes:
             tasks.append(_encoder.encode(changes))
             changes = {}
-        stored = change
-        if change.body is not UNSET:
-            stored = _kept(stored, "body", change.body, refreshed)
-        if change.argument is not UNSET:
-            stored = _kept(stored, "argument", change.argument, refreshed)
-        if change.updaters is not UNSET:
-            stored = _kept(stored, "updaters", change.updaters, refreshed)
-        if change.items is not UNSET:
-            stored = _kept(stored, "items", change.items, refreshed)
+        stored = set_aside(change, refreshed)
         if change.error is UNSET and change.retry is UNSET and change.progress is UNSET:
             changes[change.path] = stored
         else:
@@ -101,36 +92,6 @@ def _prepare(event: InstanceChanged) -> Prepared:
         digest = crc32(_encoder.encode(event.instance), digest)
         instance = _encoder.encode(without_inputs(event.instance))
     return Prepared(tasks=tasks, instance=instance, refreshed=refreshed, digest=digest)
-
-
-def _kept(change: TaskChange, name: ValueName, value: Value | None, refreshed: list[Refresh]) -> TaskChange:
-    """The change with a reference in place of a large inline value."""
-    path = change.path
-    if type(value) is Inline:
-        # A character has at most four bytes: most values are small at a glance.
-        size = 0 if len(value.json) * 4 <= KEEP_BYTES else size_of(value)
-        if size > KEEP_BYTES:
-            refreshed.append((path, name, None, value.json))
-            reference: Value = Stored(path, size) if name == "body" else Blob(path, name, OWN, size)
-            return msgspec.structs.replace(change, **{name: reference})
-        refreshed.append((path, name, None, None))
-    else:
-        refreshed.append((path, name, _version(value, path, name), None))
-    return change
-
-
-def _version(value: Value | None, path: str, name: ValueName) -> int | None:
-    """The version under which the value of a record is kept beside it, if it is."""
-    if isinstance(value, Blob) and value.path == path and value.name == name:
-        return value.version
-    return OWN if is_own(value, path, name) else None
-
-
-def is_own(value: Value | None | UnsetType, path: str, name: ValueName) -> bool:
-    """Whether the value of a record is kept beside it."""
-    if name == "body":
-        return isinstance(value, Stored) and value.path == path
-    return isinstance(value, Blob) and value.version == OWN and value.path == path and value.name == name
 
 
 def _boxed(change: TaskChange) -> msgspec.Raw:

@@ -58,7 +58,7 @@ MIGRATIONS: Final = (
 Python's lock, and an index would make every task committed a quarter dearer."""
 
 HEADS: Final = """
-    select i.value, h.epoch, h.revision, h.digest, t.epoch, t.revision,
+    select i.value, h.epoch, h.revision, h.digest, nullif(h.gap, 0), t.epoch, t.revision,
            exists (select 1 from texts x where x.instance = i.value)
     from json_each(?) i left join instances h on h.id = i.value left join tombstones t on t.id = i.value
 """
@@ -85,8 +85,10 @@ INSTANCES: Final = """
         digest = excluded.digest, indexed = max(indexed, excluded.indexed),
         running = coalesce(excluded.running, running), handling = coalesce(excluded.handling, handling),
         deleting = coalesce(excluded.deleting, deleting), removed = coalesce(excluded.removed, removed),
-        gap = coalesce(excluded.gap, gap), doc = json_patch(doc, excluded.doc)
+        gap = nullif(coalesce(excluded.gap, gap), 0), doc = json_patch(doc, excluded.doc)
 """
+
+TASK_PATHS: Final = "select path from tasks where instance = ?"
 
 ACTIVE: Final = "select id from instances where partition = ? and (running or handling or deleting)"
 

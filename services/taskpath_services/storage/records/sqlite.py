@@ -16,6 +16,7 @@ from taskpath_proto.records import InstanceRecord, InstanceStatus, TaskRecord
 from taskpath_proto.values import INLINE_BYTES, Inline, Value, size_of
 from taskpath_services.storage.database import Database
 from taskpath_services.storage.records import schema
+from taskpath_services.storage.records.beside import is_own
 from taskpath_services.storage.records.contract import (
     OWN,
     TOMBSTONE_MS,
@@ -28,7 +29,7 @@ from taskpath_services.storage.records.contract import (
     ValueName,
     Write,
 )
-from taskpath_services.storage.records.documents import encoded, is_own, records
+from taskpath_services.storage.records.documents import encoded, records
 from taskpath_services.storage.records.judgement import Head
 from taskpath_services.storage.records.loglines import MAX_LINES, MAX_PAGE_BYTES, LogHead
 from taskpath_services.storage.records.sqlite_group import Group, forget_the_dead, stored_epoch
@@ -73,6 +74,10 @@ class SqliteRecords:
         self._epochs: dict[int, int] = {}
         self._seen: tuple[sqlite3.Connection, int] | None = None
 
+    async def migrate(self) -> list[str]:
+        """Does nothing: opening the file brings its schema up to date."""
+        return []
+
     async def open(self) -> None:
         """Opens the file and brings its schema up to date."""
         await self._database.open()
@@ -93,6 +98,15 @@ class SqliteRecords:
             return partitions if row is None else int(row[0])
 
         return await self._database.write(job)
+
+    async def partitions(self) -> int | None:
+        """How many partitions the deployment began with."""
+
+        def job(connection: sqlite3.Connection) -> int | None:
+            row = connection.execute("select partitions from deployment").fetchone()
+            return None if row is None else int(row[0])
+
+        return await self._database.read(job)
 
     async def claim(self, partition: int, claimant: str, now: int) -> Claimed:
         """Raises the partition's epoch."""

@@ -16,16 +16,23 @@ from msgspec import UNSET
 from taskpath_proto.events import InstanceChanged, InstanceDeleted, LogLine, LogsWritten
 from taskpath_proto.queries import PutBlob
 from taskpath_services.storage.records import schema
+from taskpath_services.storage.records.beside import Refresh
 from taskpath_services.storage.records.contract import DEAD_MS, OWN, Outcome, Write
 from taskpath_services.storage.records.documents import (
     Prepared,
-    Refresh,
     encoded,
     encoded_or_none,
     listed,
     prepare,
 )
-from taskpath_services.storage.records.judgement import Head, judge_change, judge_deletion
+from taskpath_services.storage.records.judgement import (
+    Head,
+    after_change,
+    after_deletion,
+    changes,
+    judge_change,
+    judge_deletion,
+)
 from taskpath_services.storage.records.loglines import LogHead, append, trimmed
 from taskpath_services.storage.selection import at_or_under
 
@@ -76,11 +83,11 @@ class Group:
         """Reads what is not known yet of the instances and partitions of these writes."""
         unknown = {write.id for write in writes} - self._heads.keys()
         if unknown:
-            for id, live_epoch, live, digest, dead_epoch, dead, texts in self._connection.execute(
+            for id, live_epoch, live, digest, gap, dead_epoch, dead, texts in self._connection.execute(
                 schema.HEADS, (encoded(list(unknown)).decode(),)
             ):
                 if live is not None:
-                    self._heads[id] = Head(live, live_epoch, digest, texts=bool(texts))
+                    self._heads[id] = Head(live, live_epoch, digest, gap=gap, texts=bool(texts))
                 else:
                     self._heads[id] = Head(dead, dead_epoch or 0, deleted=dead is not None, texts=bool(texts))
         for write in writes:
@@ -91,7 +98,7 @@ class Group:
         head = self._heads[event.id]
         prepared = prepare(event)
         outcome = judge_change(event, prepared.digest, self._epochs[event.partition], head)
-        if outcome not in (Outcome.APPLIED, Outcome.GAP):
+        if not changes(outcome, event, head):
             return outcome
         self._raise_epoch(event.partition, event.epoch)
         if head.deleted:
@@ -100,16 +107,31 @@ class Group:
             self._flush()
             self._remove(event.id, event.removed)
         texts = self._refresh(event.id, prepared.refreshed, head.texts)
+        if event.whole:
+            self._make_room(event)
         name = encoded(event.id)
         for part in prepared.tasks:
             self._tasks.append(b"[%b,%d,%b]" % (name, event.revision, part))
-        self._instances.append(_instance_row(event, prepared, outcome))
+        after = after_change(event, prepared.digest, outcome, head)
+        self._instances.append(_instance_row(event, prepared, after))
         change = event.instance
         if change is not None and not (change.plan is change.data is change.base_context is UNSET):
             plan, data, base_context = map(encoded_or_none, (change.plan, change.data, change.base_context))
             self._inputs.append((event.id, plan, data, base_context))
-        self._heads[event.id] = Head(event.revision, event.epoch, prepared.digest, texts=texts)
+        self._heads[event.id] = msgspec.structs.replace(after, texts=texts)
         return outcome
+
+    def _make_room(self, event: InstanceChanged) -> None:
+        """Takes away what a whole change replaces."""
+        self._flush()
+        connection = self._connection
+        stored = {path for (path,) in connection.execute(schema.TASK_PATHS, (event.id,))}
+        gone = [(event.id, path) for path in stored - {change.path for change in event.tasks}]
+        for table in schema.BY_PATH:
+            connection.executemany(f"delete from {table} where instance = ? and path = ?", gone)
+        connection.execute("delete from tasks where instance = ?", (event.id,))
+        if event.instance is not None:
+            connection.execute("delete from instances where id = ?", (event.id,))
 
     def _refresh(self, id: str, refreshed: list[Refresh], texts: bool) -> bool:
         """Notes which values are new: what was kept beside a record goes when it has something newer."""
@@ -155,7 +177,7 @@ class Group:
             " values (?, ?, ?, ?, ?, ?)",
             (event.id, event.epoch, event.revision, self._now, event.realm, event.status),
         )
-        self._heads[event.id] = Head(event.revision, event.epoch, deleted=True)
+        self._heads[event.id] = after_deletion(event)
         for id in forget_the_dead(connection, self._now):
             self._heads.pop(id, None)
         return outcome
@@ -241,7 +263,7 @@ def forget_the_dead(connection: sqlite3.Connection, now: int) -> list[str]:
     return [id for (id,) in rows]
 
 
-def _instance_row(event: InstanceChanged, prepared: Prepared, outcome: Outcome) -> bytes:
+def _instance_row(event: InstanceChanged, prepared: Prepared, after: Head) -> bytes:
     change = event.instance
     running = handling = deleting = None
     if change is not None:
@@ -254,13 +276,13 @@ def _instance_row(event: InstanceChanged, prepared: Prepared, outcome: Outcome) 
             event.partition,
             event.epoch,
             event.revision,
-            prepared.digest,
+            after.digest,
             event.revision if change is not None else None,
             running,
             handling,
             deleting,
-            event.revision if event.removed else None,
-            event.revision if outcome is Outcome.GAP else None,
+            event.revision if event.removed or event.whole else None,
+            after.gap or 0,
             msgspec.Raw(prepared.instance if prepared.instance is not None else b"{}"),
         )
     )

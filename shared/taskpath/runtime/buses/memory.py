@@ -9,10 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
-from taskpath.runtime.bus import BusClosed
+from taskpath.runtime.bus import BusClosed, BusLost
 from taskpath_proto import topology
 from taskpath_proto.codec import Message
+
+LOST: Final = "the connection was lost"
+AWAY: Final = "there is no connection"
 
 
 class _Publication:
@@ -83,14 +87,14 @@ class MemoryInbox:
         self._queue = queue
         self._exclusive = exclusive
         self._closed = False
+        self._lost = False
         self._unacknowledged: dict[MemoryDelivery, list[tuple[Message, _Publication | None]]] = {}
 
     async def take(self, most: int | None = None) -> MemoryDelivery:
         """Waits for messages and takes what is there, at most ``most``."""
         queue = self._queue
         while True:
-            if self._closed:
-                raise BusClosed(f"the mailbox {queue.name} was closed")
+            self._check()
             if queue.waiting and (not queue.exclusive or queue.active is self):
                 break
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -113,6 +117,21 @@ class MemoryInbox:
         delivery = MemoryDelivery(self, entries, redelivered)
         self._unacknowledged[delivery] = entries
         return delivery
+
+    async def pause(self) -> Sequence[MemoryDelivery]:
+        """Nothing is fetched before it is taken, so there is nothing to be given."""
+        self._check()
+        return ()
+
+    async def resume(self, prefetch: int) -> None:
+        """There is nothing to do, either."""
+        self._check()
+
+    def _check(self) -> None:
+        if self._lost:
+            raise BusLost(LOST)
+        if self._closed:
+            raise BusClosed(f"the mailbox {self._queue.name} was closed")
 
     def acknowledge(
         self, delivery: MemoryDelivery, entries: list[tuple[Message, _Publication | None]]
@@ -142,6 +161,11 @@ class MemoryInbox:
         queue.notify_all()
         self._bus.forget(self, queue.name if topology.is_reply_queue(queue.name) else None)
 
+    async def lose(self) -> None:
+        """The connection is gone: as far as the mailbox is concerned, it was closed."""
+        self._lost = True
+        await self.close()
+
 
 class MemorySubscription:
     """A bounded queue of events, bound by routing keys."""
@@ -150,18 +174,24 @@ class MemorySubscription:
         self._bus = bus
         self._events: deque[Message] = deque(maxlen=limit)
         self._keys: set[str] = set()
-        self._lost = False
+        self._dropped = False
         self._closed = False
+        self._lost = False
         self._waiter: asyncio.Future[None] | None = None
 
     async def bind(self, *keys: str) -> None:
         """Receives events with these keys from now on."""
+        self._check()
         self._keys.update(keys)
         for key in keys:
             self._bus.bindings.setdefault(key, {})[self] = None
 
     async def unbind(self, *keys: str) -> None:
         """Receives events with these keys no more."""
+        self._check()
+        self._unbind(*keys)
+
+    def _unbind(self, *keys: str) -> None:
         self._keys.difference_update(keys)
         for key in keys:
             bound = self._bus.bindings.get(key)
@@ -173,7 +203,7 @@ class MemorySubscription:
     def put(self, message: Message) -> None:
         """Adds an event; the oldest goes if there is no room."""
         if len(self._events) == self._events.maxlen:
-            self._lost = True
+            self._dropped = True
         self._events.append(message)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -181,8 +211,7 @@ class MemorySubscription:
     async def take(self) -> Sequence[Message]:
         """Waits for events and takes all that are there."""
         while not self._events:
-            if self._closed:
-                raise BusClosed("the subscription was closed")
+            self._check()
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         events = list(self._events)
@@ -191,12 +220,27 @@ class MemorySubscription:
 
     def lost(self) -> bool:
         """Whether events were dropped since this was last asked."""
-        lost, self._lost = self._lost, False
-        return lost
+        dropped, self._dropped = self._dropped, False
+        return dropped
+
+    def _check(self) -> None:
+        if self._lost:
+            raise BusLost(LOST)
+        if self._closed:
+            raise BusClosed("the subscription was closed")
+
+    def lose(self) -> None:
+        """The connection is gone."""
+        self._lost = True
+        self._events.clear()
+        self._end()
 
     async def close(self) -> None:
         """Ends the subscription."""
-        await self.unbind(*self._keys)
+        self._end()
+
+    def _end(self) -> None:
+        self._unbind(*self._keys)
         self._closed = True
         self._bus.subscriptions.discard(self)
         if self._waiter is not None and not self._waiter.done():
@@ -204,7 +248,10 @@ class MemorySubscription:
 
 
 class MemoryBus:
-    """All services in one process."""
+    """All services in one process.
+
+    For tests it can lose its connection: :meth:`lose` and :meth:`restore`.
+    """
 
     durable = False
 
@@ -214,6 +261,13 @@ class MemoryBus:
         self._queues: dict[str, _Queue] = {}
         self._inboxes: set[MemoryInbox] = set()
         self._closed = False
+        self._there = asyncio.Event()
+        self._there.set()
+
+    @property
+    def connected(self) -> bool:
+        """Whether it is connected: always, unless a test says otherwise."""
+        return not self._closed and self._there.is_set()
 
     async def start(self) -> None:
         """Nothing has to be declared."""
@@ -221,6 +275,7 @@ class MemoryBus:
     async def stop(self) -> None:
         """Closes every inbox and subscription; what was published and is not safe will never be."""
         self._closed = True
+        self._there.set()
         for inbox in list(self._inboxes):
             await inbox.close()
         for subscription in list(self.subscriptions):
@@ -240,8 +295,8 @@ class MemoryBus:
     def send(self, mailbox: str, message: Message) -> asyncio.Future[None]:
         """Puts a message into a mailbox."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self._closed:
-            done.set_exception(BusClosed("the bus was closed"))
+        if self._unsendable(done):
+            pass
         elif topology.is_reply_queue(mailbox) and mailbox not in self._queues:
             done.set_result(None)
         else:
@@ -255,8 +310,7 @@ class MemoryBus:
     def publish(self, message: Message, *keys: str) -> asyncio.Future[None]:
         """Publishes an event with these routing keys."""
         safe: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self._closed:
-            safe.set_exception(BusClosed("the bus was closed"))
+        if self._unsendable(safe):
             return safe
         mailboxes = [self._queue(key) for key in keys if topology.is_mailbox(key)]
         publication = _Publication(message, keys, len(mailboxes), safe)
@@ -267,6 +321,34 @@ class MemoryBus:
             queue.waiting.append((message, publication))
             queue.notify_all() if queue.exclusive else queue.notify()
         return safe
+
+    def _unsendable(self, done: asyncio.Future[None]) -> bool:
+        if self.connected:
+            return False
+        done.set_exception(BusClosed("the bus was closed") if self._closed else BusLost(AWAY))
+        done.exception()
+        return True
+
+    async def lose(self) -> None:
+        """The connection is lost, as it may be to a broker: every end is dead, and what was taken goes back.
+
+        What was published and is not safe yet may or may not have arrived: here it has, but the publisher
+        cannot know.
+        """
+        self._there.clear()
+        for inbox in list(self._inboxes):
+            await inbox.lose()
+        for subscription in list(self.subscriptions):
+            subscription.lose()
+        for queue in self._queues.values():
+            for _, publication in queue.waiting:
+                if publication is not None and not publication.safe.done():
+                    publication.safe.set_exception(BusLost(LOST))
+                    publication.safe.exception()
+
+    def restore(self) -> None:
+        """It is connected again."""
+        self._there.set()
 
     def settle(self, publication: _Publication) -> None:
         """The event is safe: its subscribers see it."""
@@ -286,8 +368,9 @@ class MemoryBus:
         if reply_queue is not None:
             self._queues.pop(reply_queue, None)
 
-    async def consume(self, mailbox: str, *, exclusive: bool = False) -> MemoryInbox:
-        """Opens a mailbox for reading."""
+    async def consume(self, mailbox: str, *, exclusive: bool = False, prefetch: int = 100) -> MemoryInbox:
+        """Opens a mailbox for reading; nothing is fetched before it is taken."""
+        await self._there.wait()
         if self._closed:
             raise BusClosed("the bus was closed")
         queue = self._queue(mailbox)
@@ -301,9 +384,17 @@ class MemoryBus:
 
     async def subscribe(self, *keys: str, limit: int = 10_000) -> MemorySubscription:
         """Opens a subscription to events with these keys."""
+        await self._there.wait()
         if self._closed:
             raise BusClosed("the bus was closed")
         subscription = MemorySubscription(self, limit)
         self.subscriptions.add(subscription)
         await subscription.bind(*keys)
         return subscription
+
+    async def depth(self, mailbox: str) -> int:
+        """How many messages wait in a mailbox."""
+        if not self.connected:
+            raise BusClosed("the bus was closed") if self._closed else BusLost(AWAY)
+        queue = self._queues.get(mailbox)
+        return len(queue.waiting) if queue is not None else 0

@@ -1,0 +1,8 @@
+import { defineConfig } from 'vite';
+
+export default defineConfig({
+  base: './',
+  logLevel: 'error',
+  esbuild: { jsx: 'automatic' },
+  build: { emptyOutDir: true },
+});

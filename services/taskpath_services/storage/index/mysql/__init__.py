@@ -1,0 +1,1 @@
+"""The index in MySQL or MariaDB."""
