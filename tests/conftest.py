@@ -2,8 +2,10 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 pytest.register_assert_rewrite("tests.support")
@@ -23,3 +25,10 @@ if node := shutil.which("node"):
 # How long an example takes depends on the machine; pytest's timeout catches what hangs.
 settings.register_profile("taskpath", parent=settings(), deadline=None)
 settings.load_profile("taskpath")
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """A command that runs within a test sends the log to an output that ends with the test."""
+    yield
+    structlog.reset_defaults()

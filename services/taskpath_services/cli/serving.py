@@ -89,7 +89,6 @@ def configure_logs(level: int) -> None:
         processors=[*known, *shown],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
     )
     if not logging.getLogger().handlers:
         handler = logging.StreamHandler()
