@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from taskpath_services.cli.migrate import migrate
 from taskpath_services.cli.operating import carry_out
 from taskpath_services.cli.recover import recover
 from taskpath_services.cli.reindex import reindex
+from taskpath_services.cli.serving import configure_logs
 from taskpath_services.storage.index.contract import IndexChange
 from taskpath_services.storage.index.mysql.address import Address
 from taskpath_services.storage.index.mysql.index import MysqlIndex
@@ -31,6 +33,11 @@ from tests.support.servers import DynamoDB, MariaDB, RabbitMQ, Redis
 NOW = 1_700_000_000_000
 
 Said = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _log_as_the_command_does() -> None:
+    configure_logs(logging.ERROR)
 
 
 def said(capsys: Said) -> Any:
