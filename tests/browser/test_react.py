@@ -137,7 +137,9 @@ async def test_what_happens_is_told(world: World) -> None:
     await expect(world.page.get_by_text("Moves by hand")).to_be_visible()
     world.hand.give("work", 4)
     await world.page.wait_for_function("() => window.told.includes('complete')")
-    assert await world.told() == ["end #.work", "start #.after", "end #.after", "complete"]
+    told = await world.told()
+    # Whether the page is there before the first task is said to run is a matter of time.
+    assert told[told[0] == "start #.work" :] == ["end #.work", "start #.after", "end #.after", "complete"]
 
 
 async def test_a_lost_connection_is_said_and_made_up_for(world: World, complaints: list[str]) -> None:
