@@ -6,6 +6,14 @@
 #   COPY app.py .
 #
 ARG PYTHON=3.11-slim-bookworm
+ARG NODE=22-bookworm-slim
+
+FROM node:${NODE} AS page
+WORKDIR /source
+COPY clients/react/src clients/react/src
+COPY clients/page clients/page
+WORKDIR /source/clients/page
+RUN --mount=type=cache,target=/root/.npm npm ci --no-audit --no-fund && npm run build
 
 FROM python:${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
@@ -15,6 +23,8 @@ COPY pyproject.toml constraints.txt ./
 COPY proto proto
 COPY shared shared
 COPY services services
+COPY tools tools
+COPY --from=page /source/clients/page/dist services/taskpath_services/gateway/page
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/taskpath/bin/pip install --constraint constraints.txt ".[gateway,scheduler,executor,storage]"
 

@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup check test demo cluster bench format clean
+.PHONY: help setup page check test demo cluster bench format clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,19 +13,22 @@ help: ## say what there is
 setup: .venv/.ready-dev ## make .venv with everything for development (only when something has changed)
 	@:
 
+page: ## build the web page (only when its sources have changed)
+	@$(PYTHON) tools/page.py
+
 check: setup ## ruff, mypy and import-linter, in seconds
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo >.venv/imports.log 2>&1 || { cat .venv/imports.log; exit 1; }
 
-test: preflight-test setup check ## check, then every test; ARGS='-k name' goes to pytest
+test: preflight-test setup page check ## check, then every test; ARGS='-k name' goes to pytest
 	@$(BIN)/python -m pytest $(ARGS)
 
-demo: .venv/.ready ## start the demo and its web page; DEMO_EXIT=1 ends it when its workflow has ended
+demo: .venv/.ready page ## start the demo and its web page; DEMO_EXIT=1 ends it when its workflow has ended
 	@$(BIN)/python examples/demo.py
 
-cluster: preflight-cluster setup ## start RabbitMQ, Redis, MariaDB and two of each service here; ARGS=--help says more
+cluster: preflight-cluster setup page ## start RabbitMQ, Redis, MariaDB and two of each service here; ARGS=--help says more
 	@$(BIN)/python -m tools.cluster $(ARGS)
 
 bench: setup ## measure; ARGS names the benchmark, as in ARGS="embedded --uvloop"
@@ -36,7 +39,7 @@ format: setup ## put imports and layout in order
 	@$(BIN)/ruff format --quiet
 
 clean: ## remove .venv, caches and what was built
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist clients/react/dist examples/react-app/dist
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist clients/*/dist examples/react-app/dist services/taskpath_services/gateway/page
 	@find . -name node_modules -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: preflight-test preflight-cluster
@@ -60,6 +63,7 @@ if ! $(BIN)/python -c '' 2>/dev/null; then \
     rm -rf .venv; \
     $(PYTHON) -m venv .venv; \
 fi; \
+$(BIN)/python tools/page.py; \
 echo 'taskpath: installing into .venv' >&2; \
 $(PIP) -qq install --constraint constraints.txt --editable '$(1)'
 endef

@@ -54,9 +54,11 @@ class Demo:
 
     def measured(self, percent: int) -> None:
         """Waits until so much of the files of the instance that is shown are measured."""
-        bar = '[data-path="#.measure"] .bar'
-        condition = f"() => document.querySelector('{bar}')?.getAttribute('aria-valuenow') >= {percent}"
-        self.page.wait_for_function(condition, timeout=120_000)
+        condition = """percent => {
+            const bar = document.querySelector('[data-path="#.measure"] .bar');
+            return bar !== null && Number(bar.getAttribute('aria-valuenow')) >= percent;
+        }"""
+        self.page.wait_for_function(condition, arg=percent, timeout=120_000)
 
     def take(self, name: str) -> None:
         """Takes the picture, when what slides has come to rest."""
@@ -78,18 +80,26 @@ def main(url: str) -> None:
         page.get_by_role("button", name="Cancel", exact=True).click()
         demo.ended(cancelled)
 
+        page.goto(f"{url}/workflows/codebase")
+        expect(page.get_by_role("form").get_by_label("report")).to_be_visible()
+        demo.take("start")
+
         running = demo.survey("standard library")
         demo.see(running)
-        demo.measured(55)
+        demo.measured(45)
         page.set_viewport_size({"width": 1280, "height": 620})
         page.goto(url)
-        expect(page.locator(".instance-row").first).to_contain_text("standard library")
+        expect(page.locator(".list-row").first).to_contain_text("standard library")
         demo.take("instances")
 
-        page.set_viewport_size({"width": 1280, "height": 800})
+        page.set_viewport_size({"width": 1280, "height": 720})
         demo.see(running, "#.count.hardest")
         expect(page.locator(".says[data-tone=warn]")).to_contain_text("try", timeout=120_000)
         demo.take("instance")
+        page.emulate_media(color_scheme="dark")
+        demo.see(running, "?view=timeline#.count.imports")
+        expect(page.locator(".span[data-status=running]").first).to_be_visible()
+        demo.take("timeline")
         browser.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -34,6 +34,23 @@ class Album(msgspec.Struct):
 
     title: str
     count: int = 3
+
+
+class Size(msgspec.Struct):
+    """A part of the data below."""
+
+    width: Annotated[int, msgspec.Meta(ge=1)]
+    height: int = 600
+
+
+class Nested(msgspec.Struct):
+    """Typed data of most of the kinds that there are."""
+
+    sizes: list[Size] = []
+    shape: Literal["square", "round"] = "square"
+    loud: bool = False
+    note: str | None = None
+    extra: dict[str, int] = {}
 
 
 def build(hand: Hand) -> App:
@@ -102,6 +119,10 @@ def build(hand: Hand) -> App:
 
     @app.workflow("typed", description="Wants an album")
     def typed(data: Album) -> list[Task]:
+        return [Task("show", echo)]
+
+    @app.workflow("nested")
+    def nested(data: Nested) -> list[Task]:
         return [Task("show", echo)]
 
     @app.workflow("large")

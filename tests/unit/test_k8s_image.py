@@ -63,7 +63,9 @@ def test_the_package_is_built_from_that(tmp_path: Path) -> None:
     """The wheel that the image installs is whole, though the image sees only some of the files."""
     for name in sources():
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules")
+            )
         else:
             shutil.copy(ROOT / name, tmp_path / name)
     subprocess.run(

@@ -1,4 +1,7 @@
-"""The web page: the files of the folder ``page``, served as they are, and nothing else of the machine."""
+"""The web page: the files of the folder ``page``, served as they are, and nothing else of the machine.
+
+They are built from ``clients/page``, and have the same page at every address that it knows.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,10 @@ _TYPES: Final = {
     ".woff2": "font/woff2",
 }
 
+_BUILT: Final = "assets/"
+"""What is in here has a name that is made of its content."""
+
 _HEADERS: Final = {
-    # Asked for again every time, and answered with 304: a page has to be of its gateway's version.
-    "Cache-Control": "no-cache",
     "Content-Security-Policy": (
         "default-src 'self'; connect-src 'self'; img-src 'self' data:; object-src 'none'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -43,8 +47,21 @@ class Pages:
     def __init__(self, folder: Path = PAGE) -> None:
         self._folder = folder
 
+    def routes(self) -> list[web.RouteDef]:
+        """The addresses of the page, and of its files."""
+        return [
+            web.get("/", self.index),
+            web.get("/i/{instance:[^/]+}", self.index),
+            web.get("/workflows", self.index),
+            web.get("/workflows/{workflow:[^/]+}", self.index),
+            web.get("/executors", self.index),
+            web.get("/{file:[^?]+}", self.file),
+        ]
+
     async def index(self, request: web.Request) -> web.StreamResponse:
-        """``/``"""
+        """``/``, and every other address of the page; which one it is, it finds out by itself."""
+        if not (self._folder / "index.html").is_file():
+            return web.Response(status=404, text="The web page is not built: `make page` builds it.\n")
         return self._file("index.html")
 
     async def file(self, request: web.Request) -> web.StreamResponse:
@@ -61,4 +78,6 @@ class Pages:
             or not path.is_file()
         ):
             raise web.HTTPNotFound
-        return web.FileResponse(path, headers={"Content-Type": kind, **_HEADERS})
+        # Others are asked for every time, and answered with 304: a page has to be of its gateway's version.
+        caching = "public, max-age=31536000, immutable" if name.startswith(_BUILT) else "no-cache"
+        return web.FileResponse(path, headers={"Content-Type": kind, "Cache-Control": caching, **_HEADERS})

@@ -1,0 +1,61 @@
+import { type TaskSnapshot, format } from '@taskpath/react';
+import { type Span, isActive, paths } from '@taskpath/react/core';
+import { placeOf } from '../timeline/scale.js';
+import { useNow } from '../ui/clock.js';
+import { useCell } from '../ui/store.js';
+import { useLive } from './live.js';
+import type { Group } from './tally.js';
+import { useTimeline } from './timeline.js';
+import { totalOf } from './words.js';
+
+/** A task on the timeline: when it ran, and until now if it still does. */
+export function Track({ path, task, span, group }: { path: string; task: TaskSnapshot; span: Span; group: Group }) {
+  const { scale: cell, tick } = useTimeline();
+  const scale = useCell(cell);
+  const { tally, instance } = useLive();
+  const lasts = isActive(task.status) && span.start !== null;
+  const now = useNow(lasts, tick);
+  // When the last item of a collapsed foreach ended was not sent: no later than when the next task began.
+  const isOpenEnded = task.rollup !== undefined && !lasts;
+  const known = isOpenEnded ? { start: span.start, end: endBound(path, span, instance.store.getSnapshot().tree, tally) } : span;
+  const place = placeOf(known, scale, now);
+  if (!place) return <span className="track" />;
+  const share = task.isGroup ? shareOf(group, task.count) : task.status === 'running' ? (task.progress?.fraction ?? null) : null;
+  return (
+    <span className="track">
+      <span
+        className="span"
+        data-kind={task.isGroup ? 'group' : 'task'}
+        data-status={task.status}
+        data-open={isOpenEnded}
+        title={titleOf(task, known, now)}
+        style={{ left: `${place.left * 100}%`, width: `${place.width * 100}%` }}
+      >
+        {share === null || !lasts ? null : <span className="share" style={{ width: `${share * 100}%` }} />}
+      </span>
+    </span>
+  );
+}
+
+function shareOf(group: Group, count: number | null): number | null {
+  const total = totalOf(group.below, count);
+  const { ok, failed, skipped, cancelled } = group.below;
+  return total === 0 ? null : (ok + failed + skipped + cancelled) / total;
+}
+
+function endBound(path: string, { start, end }: Span, tree: { children(path: string): string[] }, tally: { group(path: string): Group; state(path: string): { executionTime: number | null } | undefined }): number | null {
+  for (let at: string | null = path; at !== null && at !== paths.ROOT; at = paths.parent(at)) {
+    const siblings: string[] = tree.children(paths.parent(at) ?? paths.ROOT);
+    for (const next of siblings.slice(siblings.indexOf(at) + 1)) {
+      const began = tally.group(next).span.start ?? tally.state(next)?.executionTime ?? null;
+      if (began !== null && start !== null && began >= start) return began;
+    }
+  }
+  return Math.max(end ?? 0, tally.group(paths.ROOT).span.end ?? 0) || null;
+}
+
+function titleOf(task: TaskSnapshot, { start, end }: Span, now: number): string {
+  if (start === null) return '';
+  const took = end === null ? `running for ${format.duration(Math.max(0, now - start))}` : format.duration(end - start);
+  return `${task.name}: ${task.status}, began ${format.timeOfDay(start)}, ${took}`;
+}

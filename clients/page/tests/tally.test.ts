@@ -1,0 +1,101 @@
+import { type TaskState, paths } from '@taskpath/react/core';
+import { expect, test } from 'vitest';
+import { Tally } from '../src/instance/tally.js';
+
+const state = (status: TaskState['status'], more: Partial<TaskState> = {}): TaskState => ({ status, stale: false, executionTime: null, duration: null, attempt: 1, ...more });
+const isGroup = (path: string) => path === '#' || path === '#.each' || path === '#.both';
+
+/** A store that says what it is told to. */
+function fake(first: Record<string, TaskState> = {}) {
+  let statuses = new Map(Object.entries(first));
+  const calls: ((change: never) => void)[] = [];
+  return {
+    getState: () => ({ statuses }),
+    changes: { add: (call: (change: never) => void) => (calls.push(call), () => {}) },
+    say(next: Record<string, TaskState | null>, described = false) {
+      const tasks = Object.entries(next).map(([path, now]) => ({ path, before: statuses.get(path) ?? null, now }));
+      statuses = new Map(statuses);
+      for (const { path, now } of tasks) now ? statuses.set(path, now) : statuses.delete(path);
+      calls.forEach((call) => call({ tasks, described, fresh: false } as never));
+    },
+  };
+}
+
+function followed(first: Record<string, TaskState> = {}) {
+  const store = fake(first);
+  const tally = new Tally(isGroup);
+  tally.follow(store);
+  return { store, tally };
+}
+
+test('items are counted in their foreach, and groups not among the tasks of the whole', () => {
+  const { tally } = followed({ '#.each': state('running'), '#.each[0]': state('ok'), '#.each[1]': state('failed', { stale: true }) });
+  expect(tally.group('#.each').below).toMatchObject({ ok: 1, failed: 1, running: 0, stale: 1 });
+  expect(tally.group('#').deep).toMatchObject({ ok: 1, failed: 1, running: 0 });
+  expect(tally.group('#').below).toMatchObject({ running: 1 });
+});
+
+test('a change moves a task from one count to another, and tells those above alone', () => {
+  const { store, tally } = followed({ '#.both.one': state('running'), '#.each[0]': state('queued') });
+  const told: string[] = [];
+  for (const path of ['#', '#.both', '#.each']) tally.subscribe(path, () => told.push(path));
+  const before = tally.group('#.each');
+  store.say({ '#.both.one': state('ok') });
+  expect(told.sort()).toEqual(['#', '#.both']);
+  expect(tally.group('#.both').below).toMatchObject({ running: 0, ok: 1 });
+  expect(tally.group('#.each')).toBe(before);
+});
+
+test('a rollup counts, and items that are sent as well do not count twice', () => {
+  const rollup = { total: 1500, inactive: 0, queued: 0, running: 0, ok: 1490, failed: 10, skipped: 0, cancelled: 0, stale: 0 };
+  const { store, tally } = followed({ '#.each[3]': state('failed'), '#.each': state('failed', { rollup }) });
+  expect(tally.group('#').deep).toMatchObject({ ok: 1490, failed: 10 });
+  store.say({ '#.each[4]': state('failed') });
+  expect(tally.group('#.each').below).toMatchObject({ ok: 1490, failed: 10 });
+  store.say({ '#.each': state('failed') });
+  expect(tally.group('#').deep).toMatchObject({ ok: 0, failed: 2 });
+});
+
+test('the span of a group is that of everything in it, also when its edge moves inwards', () => {
+  const { store, tally } = followed({
+    '#.both': state('running', { executionTime: 100, duration: 5 }),
+    '#.both.one': state('ok', { executionTime: 110, duration: 50 }),
+    '#.both.two': state('running', { executionTime: 120 }),
+  });
+  expect(tally.group('#').span).toEqual({ start: 100, end: 160 });
+  store.say({ '#.both.one': state('running', { executionTime: 200 }) });
+  expect(tally.group('#.both').span).toEqual({ start: 100, end: 105 });
+  expect(tally.group('#').span).toEqual({ start: 100, end: 105 });
+  store.say({ '#.both': state('running') });
+  expect(tally.group('#').span).toEqual({ start: 120, end: null });
+});
+
+test('whatever changes come, it knows what a count of everything would', () => {
+  let seed = 7;
+  const random = (below: number) => (seed = (seed * 48_271) % 2_147_483_647) % below;
+  const statuses = ['inactive', 'queued', 'running', 'ok', 'failed'] as const;
+  const names = ['#.a', '#.both', '#.both.one', '#.both.two', ...Array.from({ length: 20 }, (_, at) => `#.each[${at}]`)];
+  const { store, tally } = followed();
+  for (let round = 0; round < 300; round += 1) {
+    const next: Record<string, TaskState | null> = {};
+    for (let some = 0; some < 3; some += 1) {
+      const start = random(3) === 0 ? null : random(1_000);
+      const name = names[random(names.length)] as string;
+      next[name] = random(9) === 0 ? null : state(statuses[random(5)] as 'ok', { executionTime: start, duration: random(2) ? random(50) : null, stale: random(2) === 0 });
+    }
+    store.say(next);
+    const all = [...store.getState().statuses];
+    const leaves = all.filter(([path]) => !isGroup(path));
+    const deep = tally.group('#').deep;
+    for (const status of statuses) expect(deep[status]).toBe(leaves.filter(([, one]) => one.status === status).length);
+    expect(deep.stale).toBe(leaves.filter(([, one]) => one.stale).length);
+    for (const group of ['#', '#.both', '#.each']) {
+      const its = all.filter(([path, { executionTime }]) => paths.isUnder(path, group) && executionTime !== null).map(([, one]) => one);
+      const ends = its.flatMap(({ executionTime, duration }) => (duration === null ? [] : [(executionTime ?? 0) + duration]));
+      expect(tally.group(group).span).toEqual({
+        start: its.length ? Math.min(...its.map(({ executionTime }) => executionTime ?? 0)) : null,
+        end: ends.length ? Math.max(...ends) : null,
+      });
+    }
+  }
+});
