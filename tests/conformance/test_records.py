@@ -694,3 +694,9 @@ async def test_indexed_walks_all_instances(store: RecordStore) -> None:
     rows = [(row.id, row.revision) for row in await store.indexed("", 2)]
     assert rows == [("a", 1), ("b", 2)]
     assert [row.id for row in await store.indexed("b", 2)] == ["c"]
+
+
+async def test_nothing_has_fallen_back(store: RecordStore) -> None:
+    await commit(store, created(), created(id="dead"))
+    await commit(store, changed(2), deleted(2, id="dead"))
+    assert list(await store.fallen_back()) == []

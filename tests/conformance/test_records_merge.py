@@ -257,7 +257,7 @@ def test_a_record_is_all_its_changes_merged(opened: tuple[asyncio.Runner, Record
     runner, store = opened
 
     # The server in the place of DynamoDB is slow.
-    @settings(max_examples=25 if isinstance(store, DynamoRecords) else 200)
+    @settings(max_examples=25 if isinstance(store, DynamoRecords) else 100)
     @given(written=groups)
     def merged_in_the_store(written: list[list[tuple[list[TaskChange], InstanceChange | None]]]) -> None:
         runner.run(check(store, written))

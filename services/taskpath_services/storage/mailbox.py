@@ -1,14 +1,16 @@
 """The actor of one partition: commits its events, acknowledges them, and answers its owner in between.
 
 It knows nothing of what came before: when the bus is lost, another one starts over, here or in a replica, and
-what was committed and not acknowledged is found to be there already.
+what was committed and not acknowledged is found to be there already. Of several replicas that wait at a
+mailbox the broker gives it to one, until that hands it over: it finishes its batch and closes its end, so
+that nobody runs ahead of what is not committed.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -21,8 +23,15 @@ from taskpath_proto import topology
 from taskpath_proto.calls import Call, Response
 from taskpath_proto.codec import Message
 from taskpath_proto.errors import ErrorCode, TaskpathError
-from taskpath_proto.events import InstanceChanged, InstanceDeleted, LogsWritten, WantSnapshot
-from taskpath_proto.queries import AllCommitted, AskCommitted, ClaimPartition, LoadInstance, PartitionClaimed
+from taskpath_proto.events import InstanceChanged, InstanceDeleted, LogsWritten, Probe, WantSnapshot
+from taskpath_proto.queries import (
+    AllCommitted,
+    AskCommitted,
+    ClaimPartition,
+    InstanceLoaded,
+    LoadInstance,
+    PartitionClaimed,
+)
 from taskpath_services.storage.commits import Commits
 from taskpath_services.storage.faults import StoreUnavailable
 from taskpath_services.storage.records.contract import Outcome, RecordStore, Write
@@ -75,38 +84,81 @@ class Mailbox(Service):
         self._records = records
         self._commits = commits
         self._counters = counters
+        self.owned = False
+        """Whether the mailbox is this one's, as far as it has been given anything."""
         self._inbox: Inbox | None = None
         self._consuming: asyncio.Task[None] | None = None
         self._epoch = 0
         self._busy = False
+        self._leaving = asyncio.Event()
         self._stopping = False
 
     async def on_start(self) -> None:
         """Opens the mailbox."""
-        inbox = self._inbox = await self._bus.consume(self._mailbox, exclusive=True)
-        self._consuming = self.spawn(self._consume(inbox), "consume")
+        inbox = await self._open()
+        self._consuming = self.spawn(self._work(inbox), "consume")
 
     async def on_stop(self) -> None:
         """Finishes the batch that is under way and gives up the mailbox."""
         self._stopping = True
+        self._leaving.set()
         if self._busy and self._consuming is not None:
             await asyncio.wait([self._consuming])
         if self._inbox is not None:
             await self._inbox.close()
 
-    async def _consume(self, inbox: Inbox) -> None:
+    def hand_over(self) -> None:
+        """Gives up the mailbox when the batch in hand is finished, and waits for it again."""
+        self._leaving.set()
+
+    async def probe(self) -> None:
+        """Wakes whoever the mailbox belongs to: a broker does not tell its consumer."""
+        if self._bus.durable:
+            await self._bus.send(self._mailbox, Probe(self._partition))
+
+    async def _open(self) -> Inbox:
+        inbox = self._inbox = await self._bus.consume(self._mailbox, exclusive=True)
+        await self.probe()
+        return inbox
+
+    async def _work(self, inbox: Inbox) -> None:
         try:
-            while not self._stopping:
-                delivery = await inbox.take(MAX_BATCH)
-                self._busy = True
-                await self._process(delivery)
-                self._busy = False
+            while True:
+                try:
+                    await self._consume(inbox)
+                finally:
+                    self.owned = False
+                if self._stopping:
+                    return
+                # Closing, and not cancelling the consumer, lets nobody run ahead of what is not acknowledged.
+                await inbox.close()
+                self._leaving.clear()
+                inbox = await self._open()
         except BusClosed:
             return
         except StoreUnavailable:
             # Only at the end: the batch is not acknowledged and comes back to whoever is next.
             if not self._stopping:
                 raise
+        finally:
+            if self._stopping and self._inbox is not None:
+                await self._inbox.close()
+
+    async def _consume(self, inbox: Inbox) -> None:
+        """Commits what comes, until the mailbox is to be given up."""
+        leaving = asyncio.ensure_future(self._leaving.wait())
+        taking: asyncio.Future[Delivery] | None = None
+        try:
+            while True:
+                taking = asyncio.ensure_future(inbox.take(MAX_BATCH))
+                await asyncio.wait({leaving, taking}, return_when=asyncio.FIRST_COMPLETED)
+                if self._leaving.is_set():
+                    return  # what has just been taken goes back when the inbox is closed
+                self._busy = self.owned = True
+                await self._process(taking.result())
+                self._busy = False
+        finally:
+            await _ended(leaving, taking)
 
     async def _process(self, delivery: Delivery) -> None:
         """Commits the events of a batch; a call is answered when those before it are committed."""
@@ -114,6 +166,8 @@ class Mailbox(Service):
         for message in delivery.messages:
             if isinstance(message, (InstanceChanged, InstanceDeleted, LogsWritten)):
                 events.append(message)
+                continue
+            if isinstance(message, Probe):
                 continue
             await self._commit(events)
             events = []
@@ -175,7 +229,10 @@ class Mailbox(Service):
             self._epoch = claimed.epoch
             return PartitionClaimed(partition=query.partition, epoch=claimed.epoch, active=claimed.active)
         if isinstance(query, LoadInstance):
-            return await self._records.load(query.id)
+            loaded = await self._records.load(query.id)
+            if loaded.instance is not None:
+                return loaded
+            return InstanceLoaded(tombstone=await self._records.tombstone(query.id, self._clock.now()))
         if isinstance(query, AskCommitted):
             if query.epoch is not None and query.epoch < self._epoch:
                 raise TaskpathError(
@@ -185,6 +242,14 @@ class Mailbox(Service):
         raise TaskpathError(
             ErrorCode.INVALID_REQUEST, f"{_type(query)} is not a question for {self._mailbox}."
         )
+
+
+async def _ended(*tasks: asyncio.Future[Any] | None) -> None:
+    """Returns when these have been cancelled, if they were not done."""
+    pending = [task for task in tasks if task is not None]
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
 
 
 def _type(message: Message | object) -> str:

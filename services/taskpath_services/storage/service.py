@@ -12,8 +12,10 @@ from taskpath.runtime.clock import Clock
 from taskpath.runtime.revived import Revived
 from taskpath.runtime.service import Service
 from taskpath.runtime.settings import Settings, SettingsError
+from taskpath.runtime.sharing import Sharing, new_id
 from taskpath_services.storage.arrivals import Arrivals
 from taskpath_services.storage.commits import Commits
+from taskpath_services.storage.continuity import Continuity
 from taskpath_services.storage.faults import StoreUnavailable
 from taskpath_services.storage.figures import figures
 from taskpath_services.storage.following import Following
@@ -63,8 +65,41 @@ class StorageService(Service):
 
             return Revived(f"storage partition {partition}", make, clock)
 
-        mailboxes = [mailbox(partition) for partition in range(settings.partitions)]
-        self._parts: list[Service] = [self._telling, following, *mailboxes, queries]
+        self._mailboxes = [mailbox(partition) for partition in range(settings.partitions)]
+        self._sharing = Sharing(
+            self.name,
+            new_id(),
+            bus,
+            clock,
+            settings.partitions,
+            lambda: self.owned,
+            self._hand_over,
+            self._probe,
+        )
+        self._parts: list[Service] = [self._telling, following, *self._mailboxes, queries]
+        if bus.durable:
+            # Where everything is one process, the records are a file of this machine.
+            self._parts.append(Continuity(bus, clock, self._records, self._commits, settings.partitions))
+            self._parts.insert(0, self._sharing)  # and stopped last: others look then for what was owned here
+
+    @property
+    def owned(self) -> tuple[int, ...]:
+        """The partitions whose events come here."""
+        return tuple(
+            number
+            for number, mailbox in enumerate(self._mailboxes)
+            if mailbox.actor is not None and mailbox.actor.owned
+        )
+
+    def _hand_over(self, partition: int) -> None:
+        actor = self._mailboxes[partition].actor
+        if actor is not None:
+            actor.hand_over()
+
+    async def _probe(self) -> None:
+        for mailbox in self._mailboxes:
+            if mailbox.actor is not None and not mailbox.actor.owned:
+                await mailbox.actor.probe()
 
     async def on_start(self) -> None:
         """Opens the stores, brings the index in line, then opens the mailboxes.
@@ -104,8 +139,8 @@ class StorageService(Service):
             log.info("index reconciled", instances=walked.wrong)
 
     def metrics(self) -> Iterable[Metric]:
-        """What storage counts."""
-        return figures(self.counters)
+        """What storage counts, and how much of the whole this replica has."""
+        return [*figures(self.counters), *self._sharing.metrics()]
 
     async def on_stop(self) -> None:
         """Lets the batches that are under way end, closes the mailboxes, then the stores."""

@@ -45,6 +45,22 @@ TOMBSTONE_MS: Final = 10 * 60 * 1000
 """How long the tombstone of an ephemeral instance tells how it ended, in ms."""
 
 
+class Fallen(msgspec.Struct, frozen=True):
+    """An instance of which a store has less than was committed.
+
+    Attributes:
+        id: its id.
+        epoch: of the last change that was committed.
+        revision: likewise.
+        deleted: whether that was its deletion.
+    """
+
+    id: str
+    epoch: int
+    revision: int
+    deleted: bool
+
+
 class Outcome(Enum):
     """What became of a write."""
 
@@ -151,6 +167,12 @@ class RecordStore(Protocol):
         along. A whole change replaces what is stored, whatever its base revision: see :mod:`.snapshots`. It
         is applied also under the revision that is stored already, and is compared with nothing.
         """
+        ...
+
+    async def fallen_back(self) -> Sequence[Fallen]:
+        """What the store has lost since this was last asked, as far as it was committed here: a server that
+        does not sync each write may come back without the last ones. Asked often, so it costs next to nothing
+        if nothing has happened."""
         ...
 
     async def standing(self, id: str) -> Standing:

@@ -62,6 +62,15 @@ class Ledger:
             self._heads.clear()
         return Group(writes, self._heads, self._epochs)
 
+    def known(self) -> dict[str, Head]:
+        """How far the instances are that are remembered."""
+        return dict(self._heads)
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """Forgets instances."""
+        for id in ids:
+            self._heads.pop(id, None)
+
     def claimed(self, partition: int, epoch: int) -> None:
         """The partition has this epoch now."""
         self._epochs[partition] = epoch

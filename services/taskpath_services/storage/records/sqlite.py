@@ -21,6 +21,7 @@ from taskpath_services.storage.records.contract import (
     OWN,
     TOMBSTONE_MS,
     Claimed,
+    Fallen,
     Indexed,
     Outcome,
     Standing,
@@ -139,6 +140,10 @@ class SqliteRecords:
             self._heads.clear()
             self._epochs.clear()
             self._seen = (connection, version)
+
+    async def fallen_back(self) -> Sequence[Fallen]:
+        """Nothing: what is committed is synced."""
+        return ()
 
     async def standing(self, id: str) -> Standing:
         """How far an instance is."""

@@ -20,6 +20,7 @@ from taskpath_services.storage.records.contract import (
     OWN,
     TOMBSTONE_MS,
     Claimed,
+    Fallen,
     Indexed,
     Outcome,
     Standing,
@@ -176,6 +177,10 @@ class DynamoRecords:
             if await self._sweeping.forget(now - DEAD_MS):
                 self._ledger.clear()
                 self._known.clear()
+
+    async def fallen_back(self) -> Sequence[Fallen]:
+        """Nothing: the table keeps what it has taken."""
+        return ()
 
     async def standing(self, id: str) -> Standing:
         """How far an instance is."""

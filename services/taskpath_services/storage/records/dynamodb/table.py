@@ -70,7 +70,7 @@ class Table:
             connect_timeout=3,
             read_timeout=20,
             max_pool_connections=CONNECTIONS,
-            retries={"mode": "standard", "max_attempts": 4},
+            retries={"mode": "standard", "max_attempts": 2},
         )
         try:
             self._client = await self._exits.enter_async_context(

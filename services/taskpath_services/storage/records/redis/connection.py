@@ -126,6 +126,12 @@ class Connection:
         if int(version.partition(".")[0]) < 6:
             raise SettingsError(f"{self._address.shown} is Redis {version}; version 6 or later is expected.")
 
+    async def run_id(self) -> str:
+        """What tells the server's process from the one before it, or from a replica that took its place."""
+        with self._faults():
+            server = await self._open_client().info("server")
+        return str(server.get("run_id", ""))
+
     async def close(self) -> None:
         """Disconnects."""
         client, self._client = self._client, None

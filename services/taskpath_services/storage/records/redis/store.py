@@ -18,6 +18,7 @@ from taskpath_services.storage.records.contract import (
     DEAD_MS,
     TOMBSTONE_MS,
     Claimed,
+    Fallen,
     Indexed,
     Outcome,
     Standing,
@@ -38,6 +39,9 @@ from taskpath_services.storage.selection import Selection, Span
 
 ROUNDS: Final = 20
 """So often a group is judged anew because another replica has written meanwhile."""
+
+LOOKED_AT: Final = 500
+"""So many heads are read at once."""
 
 STALE: Final = 1
 DIRTY: Final = 2
@@ -69,6 +73,7 @@ class RedisRecords:
         self._sweeping = Sweeping(self._connection, self._keys)
         self._ledger = Ledger()
         self._writing = asyncio.Lock()
+        self._run_id = ""
 
     async def migrate(self) -> list[str]:
         """Does nothing: Redis has no schema."""
@@ -77,6 +82,7 @@ class RedisRecords:
     async def open(self) -> None:
         """Connects."""
         await self._connection.open()
+        self._run_id = await self._connection.run_id()
 
     async def close(self) -> None:
         """Disconnects."""
@@ -159,6 +165,26 @@ class RedisRecords:
             await self._sweeping.begin(id)
         if dead and await self._sweeping.forget(now - DEAD_MS):
             self._ledger.clear()
+
+    async def fallen_back(self) -> Sequence[Fallen]:
+        """What is gone with the server's last writes; looked for when it is another process than before."""
+        run_id = await self._connection.run_id()
+        if run_id == self._run_id:
+            return ()
+        async with self._writing:
+            known = {id: head for id, head in self._ledger.known().items() if head.revision is not None}
+            fallen: list[Fallen] = []
+            remembered = list(known)
+            for start in range(0, len(remembered), LOOKED_AT):
+                ids = remembered[start : start + LOOKED_AT]
+                found = await self._connection.run(_HEADS, *ids)
+                for place, id in enumerate(ids):
+                    was, now = known[id], text_head(found[2 * place], False)
+                    if (now.revision or 0) < (was.revision or 0) or now.deleted < was.deleted:
+                        fallen.append(Fallen(id, was.epoch, was.revision or 0, was.deleted))
+            self._ledger.forget(one.id for one in fallen)
+            self._run_id = run_id
+        return fallen
 
     async def standing(self, id: str) -> Standing:
         """How far an instance is."""
