@@ -78,7 +78,7 @@ Response: TypeAlias = (
 )
 
 
-class Call(msgspec.Struct, tag="Call", frozen=True, rename="camel"):
+class Call(msgspec.Struct, tag="Call", frozen=True, rename="camel", omit_defaults=True):
     """A command or query, and where its answer goes.
 
     Attributes:
@@ -86,12 +86,14 @@ class Call(msgspec.Struct, tag="Call", frozen=True, rename="camel"):
         reply_to: the caller's reply queue.
         call: the caller's number for it.
         deadline: ms since epoch; after it nobody waits for the answer.
+        again: it was sent before and is not answered yet: it, or its answer, may be lost.
     """
 
     body: Command | Query
     reply_to: str
     call: int
     deadline: int
+    again: bool = False
 
 
 class Answer(msgspec.Struct, tag="Answer", frozen=True, rename="camel", omit_defaults=True):

@@ -17,7 +17,7 @@ from taskpath_proto.events import (
     InstanceDeleted,
     LogsWritten,
     Probe,
-    SchedulerAnnounced,
+    ReplicaAnnounced,
     WantSnapshot,
 )
 from taskpath_proto.work import (
@@ -55,7 +55,7 @@ Message: TypeAlias = (
     | LogsWritten
     | ExecutorAnnounced
     | ExecutorBeat
-    | SchedulerAnnounced
+    | ReplicaAnnounced
     | AnnounceYourself
     | Probe
     | IndexChanged

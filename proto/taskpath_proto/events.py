@@ -135,17 +135,19 @@ class ExecutorBeat(msgspec.Struct, tag="ExecutorBeat", frozen=True, rename="came
     gone: bool = False
 
 
-class SchedulerAnnounced(
-    msgspec.Struct, tag="SchedulerAnnounced", frozen=True, rename="camel", omit_defaults=True
+class ReplicaAnnounced(
+    msgspec.Struct, tag="ReplicaAnnounced", frozen=True, rename="camel", omit_defaults=True
 ):
-    """The heartbeat of a scheduler, by which replicas share the partitions.
+    """The heartbeat of a replica of a service whose replicas share the partitions.
 
     Attributes:
+        service: whose replica it is.
         replica: its id.
         owned: the partitions that it owns.
         leaving: it gives them up.
     """
 
+    service: str
     replica: str
     owned: tuple[int, ...] = ()
     leaving: bool = False
@@ -157,9 +159,16 @@ class AnnounceYourself(msgspec.Struct, tag="AnnounceYourself", frozen=True, rena
 
 class Probe(msgspec.Struct, tag="Probe", frozen=True, rename="camel"):
     """Wakes whoever is the active consumer of a partition's mailbox: AMQP does not tell a consumer that it
-    became that."""
+    became that.
+
+    Attributes:
+        partition: whose mailbox it is sent to.
+        look: who sends it to itself knows by this that it has read whatever came before: when it looked for
+            what has got lost, ms since epoch; 0 otherwise.
+    """
 
     partition: int
+    look: int = 0
 
 
 class IndexChanged(msgspec.Struct, tag="IndexChanged", frozen=True, rename="camel"):
@@ -187,7 +196,7 @@ __all__ = [
     "LogsWritten",
     "Probe",
     "Progress",
-    "SchedulerAnnounced",
+    "ReplicaAnnounced",
     "WantSnapshot",
     "WorkflowAnnouncement",
 ]

@@ -36,10 +36,17 @@ class LoadInstance(msgspec.Struct, tag="LoadInstance", frozen=True, rename="came
 
 
 class InstanceLoaded(msgspec.Struct, tag="InstanceLoaded", frozen=True, rename="camel", omit_defaults=True):
-    """The instance and the records of its tasks; None if there is no such instance."""
+    """The instance and the records of its tasks; None if there is no such instance.
+
+    Attributes:
+        instance: its record.
+        tasks: those of its tasks.
+        tombstone: what is left of an ephemeral instance that has ended.
+    """
 
     instance: InstanceRecord | None = None
     tasks: list[TaskRecord] = []
+    tombstone: Tombstone | None = None
 
 
 class ReadInstance(msgspec.Struct, tag="ReadInstance", frozen=True, rename="camel", omit_defaults=True):

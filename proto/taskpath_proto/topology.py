@@ -14,8 +14,8 @@ EXECUTORS: Final = "executors"
 ANNOUNCEMENTS: Final = "announcements"
 """The routing key of the heartbeats of executors, and of what they serve."""
 
-SCHEDULERS: Final = "schedulers"
-"""The routing key of the heartbeats of schedulers."""
+REPLICAS: Final = "replicas"
+"""The routing key of the heartbeats of schedulers and storages, whose replicas share the partitions."""
 
 
 INDEX: Final = "index"

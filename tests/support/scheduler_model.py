@@ -189,7 +189,10 @@ class Model:
         """Groups that are done only now, as what was missing in them is gone, are joined."""
         for child in thing.children:
             self._join_anew(child)
-        if thing.torn and thing.done and not thing.plain:
+        newest = [child.own_left if child.plain else child.left for child in thing.children]
+        newest.append(thing.own_left if thing.own is not None else 0)
+        thing.torn = not thing.plain and max(newest) > thing.left
+        if thing.done and thing.torn:
             thing.left, thing.torn = self._tick(), False
 
     def set_updaters(self, path: str, updaters: list[JSON]) -> None:
@@ -208,11 +211,10 @@ class Model:
         thing.own_left = self._tick()
         if not thing.plain and thing.done:
             thing.left = self._tick()
-        above: Thing | None = thing.above
-        while above is not None:
-            if above.done:
-                above.left = self._tick()
-            above = above.above
+        while thing.above is not None:
+            thing = thing.above
+            if thing.done:
+                thing.left = self._tick()
 
     def stale(self) -> set[str]:
         """The tasks that have ended and are not fresh; a foreach is no task, its items are."""
@@ -309,7 +311,7 @@ class Model:
         if not thing.children and thing.own is None and thing.path not in self._unstarted:
             thing.joined = True
         ran_here = len(self._ran) > ran or thing in self._ran or thing.left == 0 or torn
-        if not ran_here:
+        if not ran_here and not any(child.left > thing.left for child in thing.children if not child.plain):
             return
         if not thing.done:
             thing.torn = True  # whoever runs the rest joins it

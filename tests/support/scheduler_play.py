@@ -10,10 +10,11 @@ from taskpath import layers
 from taskpath.staleness import stale_of
 from taskpath_proto.calls import Call
 from taskpath_proto.codec import Message
-from taskpath_proto.commands import Accepted, Cancel, CreateInstance, Delete, Execute
+from taskpath_proto.commands import Accepted, Cancel, CreateInstance, Delete, Execute, UpdateInstance
 from taskpath_proto.errors import ErrorCode, ErrorInfo, TaskpathError
-from taskpath_proto.events import InstanceChanged
+from taskpath_proto.events import ExecutorBeat, InstanceChanged
 from taskpath_proto.plan import Plan, TaskSpec
+from taskpath_proto.queries import AskWanted
 from taskpath_proto.records import AttemptStatus, Mode, TaskRecord, TaskStatus, Upstream
 from taskpath_proto.work import (
     CancelAttempts,
@@ -24,6 +25,8 @@ from taskpath_proto.work import (
     RunTasks,
     TaskFinished,
     TaskProgressed,
+    TasksHeld,
+    TasksReturned,
     TaskStarted,
 )
 from taskpath_services.scheduler.effects import Outcome, Timer
@@ -73,11 +76,15 @@ class Play:
         updates: by path, the updaters that a task leaves.
         data: the instance's.
         base: its base context.
+        lease: of executors that outlive owners, in ms; None if they live and die with them.
 
     Attributes:
         ran: the paths whose functions were called, in order, since the last execute or crash.
         held: the paths that executors do not end until :meth:`finish`.
         events: everything that was committed.
+        sent: the orders that went out, each with its mailbox.
+        messages: those in which they went.
+        calls: the number of the last call.
     """
 
     def __init__(
@@ -88,7 +95,9 @@ class Play:
         updates: dict[str, Callable[[Any], list[Any]]] | None = None,
         data: Any = "data",
         base: dict[str, Any] | None = None,
+        lease: int | None = None,
     ) -> None:
+        self.lease = lease
         self.does, self.when, self.updates = does or {}, when or {}, updates or {}
         self.now = 1_000_000
         self.storage = Storage()
@@ -96,7 +105,10 @@ class Play:
         self.held: set[str] = set()
         self.events: list[InstanceChanged] = []
         self.sent: list[tuple[str, Order]] = []
+        self.messages: list[RunTasks] = []
         self.cancelled: list[int] = []
+        self.calls = 0
+        self._next_plan = Plan(())
         self._waiting: dict[str, tuple[RunTasks, Order]] = {}
         self._seen: dict[str, tuple[Any, dict[str, Any]]] = {}
         self._timers: list[tuple[int, int, Timer]] = []
@@ -142,14 +154,18 @@ class Play:
         self._call(Delete("i"))
 
     def _call(self, body: Execute | Cancel | Delete) -> None:
-        self._answers.clear()
-        self._decide([Call(body, "r", 1, FAR)])
-        answer = self._answers[-1][1]
+        answer = self.ask(body)
         if isinstance(answer, TaskpathError):
             raise answer
         assert isinstance(answer, Accepted)
 
     # What happens at executors, and to the owner.
+
+    def replant(self, *tasks: TaskSpec, data: Any = "new") -> None:
+        """Gives the instance new data, of which its generator makes these tasks."""
+        self._next_plan = Plan(tasks)
+        answer = self.ask(UpdateInstance("i", inline({"$set": data})))
+        assert isinstance(answer, Accepted), answer
 
     def finish(self, path: str) -> None:
         """Ends a function that was held back."""
@@ -157,10 +173,44 @@ class Play:
         message, order = self._waiting.pop(path)
         self._decide([self._finished(message, order)])
 
-    def start(self, path: str) -> None:
+    def start(self, path: str, executor: str = "e", *, alone: bool = False) -> None:
         """Reports that a function that is held back has started."""
         message, order = self._waiting[path]
-        self._decide([TaskStarted("i", message.epoch, order.command, path, self.now, "e")])
+        self._decide([TaskStarted("i", message.epoch, order.command, path, self.now, executor, alone=alone)])
+
+    def hold(self, *paths: str, executor: str = "e") -> None:
+        """Reports that functions that are held back wait at an executor."""
+        self._decide(
+            [TasksHeld("i", message.epoch, executor, named) for message, named in self._named(paths)]
+        )
+
+    def give_back(self, *paths: str, executor: str = "e") -> None:
+        """An executor returns functions that are held back, and they are held back elsewhere."""
+        self._decide(
+            [TasksReturned("i", message.epoch, executor, named) for message, named in self._named(paths)]
+        )
+
+    def _named(self, paths: Sequence[str]) -> list[tuple[RunTasks, tuple[tuple[str, int]]]]:
+        waiting = [(path, *self._waiting[path]) for path in paths]
+        return [(message, ((path, order.command),)) for path, message, order in waiting]
+
+    def wanted(self, path: str, executor: str = "e") -> bool:
+        """Whether an executor is told that it may run a function that is held back."""
+        message, order = self._waiting[path]
+        asked = AskWanted("i", message.epoch, executor, ((path, order.command),))
+        return bool(self.ask(asked).commands)
+
+    def ask(self, body: Any, number: int | None = None, *, redelivered: bool = False) -> Any:
+        """The answer to a call; with the number of an earlier one it is that, delivered again."""
+        self._answers.clear()
+        self.calls += number is None
+        call = Call(body, "r", self.calls if number is None else number, FAR)
+        self._decide([call], redelivered=redelivered)
+        return self._answers[-1][1]
+
+    def order(self, path: str) -> Order:
+        """The order of a function that is held back."""
+        return self._waiting[path][1]
 
     def progress(self, path: str, fraction: float, text: str) -> None:
         """Reports what a function that is held back says of itself."""
@@ -175,10 +225,14 @@ class Play:
         """Lets the owner hear messages."""
         self._decide(messages)
 
-    def wait(self, seconds: float) -> None:
-        """Lets time pass."""
-        self.now += round(seconds * 1000)
-        self._decide([])
+    def wait(self, seconds: float, *beating: str) -> None:
+        """Lets time pass, in which these executors say that they live."""
+        end = self.now + round(seconds * 1000)
+        while True:
+            self.now = min(end, self.now + 1_000) if self.lease is not None else end
+            self._decide([ExecutorBeat(executor, self.now) for executor in beating])
+            if self.now == end:
+                return
 
     def crash(self) -> None:
         """The owner dies with executors and bus; another takes over."""
@@ -188,24 +242,39 @@ class Play:
         self._take_over()
         self._decide([])
 
+    def take_over(self) -> None:
+        """Another owner takes over; executors live on."""
+        self._timers.clear()
+        self._take_over()
+        self._decide([])
+
+    @property
+    def partition(self) -> Partition:
+        """The owner's state."""
+        return self._partition
+
     def _take_over(self) -> None:
         epoch, active = self.storage.claim()
-        self._partition = Partition(0, epoch)
+        self._partition = Partition(0, epoch, self.lease)
         for id in active:
             self._partition.load(id, self.storage.load(id), self.now)
 
-    def _decide(self, messages: Sequence[Message]) -> None:
+    def _decide(self, messages: Sequence[Message], *, redelivered: bool = False) -> None:
         batch = list(messages)
         while True:
             due: list[Timer] = []
             while self._timers and self._timers[0][0] <= self.now:
                 due.append(heapq.heappop(self._timers)[2])
-            for id in self._partition.unknown(batch):
+            for id in self._partition.unknown(batch, redelivered=redelivered):
                 self._partition.load(id, self.storage.load(id), self.now)
             batch = []
-            for message in self._let_out(self._partition.decide(list(messages), due, self.now)):
-                assert isinstance(message, RunTasks)
-                batch.extend(self._work(message))
+            outcome = self._partition.decide(list(messages), due, self.now, redelivered=redelivered)
+            for message in self._let_out(outcome):
+                if isinstance(message, ExpandPlan):
+                    batch.append(PlanExpanded("i", message.epoch, message.command, self._next_plan))
+                else:
+                    assert isinstance(message, RunTasks)
+                    batch.extend(self._work(message))
             if not batch:
                 return
             messages = batch
@@ -223,6 +292,7 @@ class Play:
             heapq.heappush(self._timers, (timer.due, len(self.events) * 1000 + len(self._timers), timer))
         for mailbox, command in outcome.commands:
             if isinstance(command, RunTasks):
+                self.messages.append(command)
                 self.sent.extend((mailbox, order) for order in command.orders)
         return [command for _, command in outcome.commands]
 

@@ -158,7 +158,7 @@ class Grower:
 
 
 def _as_parallel(old: TaskSpec, new: TaskSpec) -> TaskSpec:
-    """A task in another's place, parallel if that was: the model cannot know in which order they ran."""
+    """A task in another's place, parallel if that was: in which order its subtasks ran no model knows."""
     was_parallel = old.subtasks is not None and not old.sequential
     return replace(new, sequential=False) if was_parallel else new
 

@@ -25,7 +25,7 @@ from taskpath_proto.calls import Call, Command
 from taskpath_proto.codec import Message
 from taskpath_proto.commands import Accepted, CreateInstance
 from taskpath_proto.errors import TaskpathError
-from taskpath_proto.events import ExecutorBeat, InstanceChanged, InstanceDeleted
+from taskpath_proto.events import ExecutorAnnounced, ExecutorBeat, InstanceChanged, InstanceDeleted
 from taskpath_proto.plan import Plan
 from taskpath_proto.queries import AskWanted, Wanted
 from taskpath_proto.records import TaskRecord
@@ -45,6 +45,9 @@ from tests.support.scheduler_twins import Twins, compare_tasks, same_instance
 
 PARTITION = 0
 LEASE = 30_000
+QUEUES = ("default", "other")
+MOST_CONCURRENCY = 4
+"""So many works at once an executor says at most that it runs."""
 
 
 class Crashed(Exception):
@@ -256,6 +259,10 @@ class World:
         if self.durable and self.now >= self._beat_at:
             self._beat_at = self.now + 2_000
             heard.extend(ExecutorBeat(name, self.now) for name in self.executors.names)
+            concurrency = self.now // 2_000 % (MOST_CONCURRENCY + 1)  # with it windows grow and shrink
+            heard.extend(
+                ExecutorAnnounced(name, QUEUES, (), concurrency=concurrency) for name in self.executors.names
+            )
         try:
             with spied_cancels(self._cut_now):
                 outcome = self.partition.decide([*heard, *batch], timers, self.now, redelivered=redelivered)
@@ -278,7 +285,7 @@ class World:
         if queues:
             jobs = [job for job in self.executors.jobs.values() if not job.reported]
             full = {self._out[job.message.id, job.message.epoch, job.order.command] for job in jobs}
-            self.partition.found_empty({queue for queue in queues if queue not in full}, self.now)
+            self.partition.found_empty({queue for queue in queues if queue not in full}, self.now, self.now)
             self.let_out(self.partition.decide((), (), self.now))
 
     # What decisions lead to.
@@ -403,7 +410,8 @@ class World:
             if instance is not None:
                 sizes = [len(window.out) for window in instance.windows.by_queue.values()]
                 # A takeover finds out what an owner with another window has sent.
-                assert max(sizes, default=0) <= windows_module.WINDOW, sizes
+                most = 2 * MOST_CONCURRENCY * len(self.executors.names)
+                assert max(sizes, default=0) <= max(windows_module.WINDOW, most), sizes
 
     def _answer(self, outcome: Outcome) -> None:
         for call, answer in outcome.answers:

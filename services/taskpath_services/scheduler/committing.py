@@ -14,6 +14,7 @@ import structlog
 
 from taskpath.runtime.bus import BusLost
 from taskpath.runtime.caller import Caller
+from taskpath.runtime.clock import Clock
 from taskpath_proto import topology
 from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.queries import AllCommitted, AskCommitted
@@ -29,20 +30,25 @@ MOST_AHEAD: Final = 8
 TIMEOUT: Final = 10.0
 """How long one question waits for its answer, in seconds; it is asked again."""
 
+AGAIN: Final = 0.5
+"""Seconds before a question that was refused is asked again."""
+
 
 class Committing:
     """What one owner has published and storage has not confirmed.
 
     Args:
         caller: for asking storage.
+        clock: for waiting before it is asked again.
         partition: whose events.
 
     Attributes:
         epoch: the owner's, once it has claimed the partition.
     """
 
-    def __init__(self, caller: Caller, partition: int) -> None:
+    def __init__(self, caller: Caller, clock: Clock, partition: int) -> None:
         self.epoch = 0
+        self._clock = clock
         self._caller = caller
         self._partition = partition
         self._mailbox = topology.storage_mailbox(partition)
@@ -51,13 +57,21 @@ class Committing:
         self._last: asyncio.Task[None] | None = None
         self._asked_at = 0
 
-    async def published(self, count: int) -> None:
-        """So many events more are with the broker; returns when storage is near enough.
+    def published(self, count: int) -> None:
+        """So many events more are with the broker."""
+        self._published += count
+
+    @property
+    def behind(self) -> bool:
+        """Whether something is published of which it is not known that it is stored."""
+        return self._asked_at < self._published or (self._last is not None and not self._last.done())
+
+    async def near(self) -> None:
+        """Returns when storage is near enough.
 
         Raises:
             BusLost: another owner has claimed the partition.
         """
-        self._published += count
         if self._last is not None and self._last.done():
             self._last.result()
         if self._published - self._asked_at < STRIDE:
@@ -90,6 +104,7 @@ class Committing:
                 if error.code is not ErrorCode.UNAVAILABLE:
                     raise
                 log.warning("storage is behind", partition=self._partition)
+            await self._clock.sleep(AGAIN)  # while the bus is away it is refused at once
 
     async def close(self) -> None:
         """Waits for nothing any more."""

@@ -27,14 +27,16 @@ class Executor:
     Attributes:
         heard: when it was heard of last, ms since epoch.
         queues: those that it serves.
+        concurrency: how many works it runs at once.
         works: those that it holds, and whose they are.
     """
 
-    __slots__ = ("heard", "queues", "works")
+    __slots__ = ("concurrency", "heard", "queues", "works")
 
     def __init__(self, heard: int) -> None:
         self.heard = heard
         self.queues: frozenset[str] = frozenset()
+        self.concurrency = 0
         self.works: dict[Work, Instance] = {}
 
 
@@ -51,6 +53,7 @@ class Fleet:
     def __init__(self, lease: int | None = None) -> None:
         self.lease = lease
         self._executors: dict[str, Executor] = {}
+        self._capacity: dict[str, int] = {}
         self._since: int | None = None
         self.ask = False
 
@@ -59,10 +62,23 @@ class Fleet:
         """Whether executors may be lost while the scheduler lives on."""
         return self.lease is not None
 
-    def announced(self, message: ExecutorAnnounced, now: int) -> None:
-        """An executor has said what it serves."""
+    def announced(self, message: ExecutorAnnounced, now: int) -> bool:
+        """An executor has said what it serves; whether that is new."""
         executor = self._known(message.executor, now)
+        before = executor.queues, executor.concurrency
         executor.queues = frozenset() if message.leaving else frozenset(message.queues)
+        executor.concurrency = message.concurrency
+        self._capacity.clear()
+        return (executor.queues, executor.concurrency) != before
+
+    def capacity(self, queue: str) -> int:
+        """How many works of a queue its executors run at once, as far as they are heard of."""
+        capacity = self._capacity.get(queue)
+        if capacity is None:
+            capacity = self._capacity[queue] = sum(
+                executor.concurrency for executor in self._executors.values() if queue in executor.queues
+            )
+        return capacity
 
     def beat(self, id: str, now: int) -> None:
         """An executor lives."""
@@ -71,6 +87,7 @@ class Fleet:
     def gone(self, id: str) -> list[tuple[Instance, Work]]:
         """An executor has ended: gives what it held."""
         executor = self._executors.pop(id, None)
+        self._capacity.clear()
         return self._freed(executor) if executor is not None else []
 
     def silent(self, now: int) -> list[tuple[Instance, Work]]:
@@ -80,6 +97,7 @@ class Fleet:
         for id, executor in list(self._executors.items()):
             if executor.heard <= now - limit:
                 del self._executors[id]
+                self._capacity.clear()
                 lost.extend(self._freed(executor))
         return lost
 

@@ -12,6 +12,7 @@ from taskpath_services.scheduler.frames import Stage, Work
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.node import Node
 from taskpath_services.scheduler.statuses import CANCELLED, FAILED, INACTIVE, OK, QUEUED, RUNNING
+from taskpath_services.scheduler.windows import size
 
 MOST_ATTEMPTS: Final = 20
 """How many earlier attempts a record keeps."""
@@ -91,7 +92,8 @@ def queue_of(instance: Instance, node: Node) -> str:
 
 def open_window(instance: Instance, work: Work) -> bool:
     """Whether the window of a work's queue has room."""
-    return instance.windows.of(queue_of(instance, work.node)).open
+    queue = queue_of(instance, work.node)
+    return instance.windows.of(queue).has_room(size(instance.fleet, queue))
 
 
 def offer(instance: Instance, work: Work, *, first: bool = False) -> None:
@@ -125,7 +127,7 @@ def send(instance: Instance, work: Work) -> None:
         if notes is not None and notes.retry is not None and notes.retry.next_at is not None:
             change.error = notes.error = None
             change.retry = notes.retry = RetryState(try_=notes.retry.try_, attempts=notes.retry.attempts)
-    instance.windows.of(queue).add(work)
+    instance.windows.of(queue).add(work, size(instance.fleet, queue))
     previous = node.updaters if work.kind is OrderKind.TASK else None
     items, place = (
         (work.argument.of, work.argument.index) if isinstance(work.argument, Item) else (None, None)
@@ -151,7 +153,7 @@ def send(instance: Instance, work: Work) -> None:
 
 def take_back(instance: Instance, work: Work) -> None:
     """A work is out no more: it has ended, or is to go out again."""
-    instance.windows.of(queue_of(instance, work.node)).remove(work)
+    instance.windows.of(queue_of(instance, work.node)).out.pop(work, None)
     if work.holder is not None:
         instance.fleet.free(work)
     goes_on(instance, work.node)
@@ -204,7 +206,8 @@ def _stays_out(instance: Instance, work: Work) -> None:
     work.sent_at = instance.now
     work.stage = Stage.SENT
     work.tries += work.kind is OrderKind.TASK
-    instance.windows.of(queue_of(instance, node)).add(work)
+    queue = queue_of(instance, node)
+    instance.windows.of(queue).add(work, size(instance.fleet, queue))
     if own_status(node) == RUNNING and node.executor is not None:
         # Whether its executor still has it, that has to say: only then it is leased again.
         work.stage = Stage.STARTED

@@ -19,6 +19,7 @@ import structlog
 from taskpath.runtime.bus import Bus, BusClosed, BusLost, Delivery
 from taskpath.runtime.caller import answer
 from taskpath_proto import topology
+from taskpath_proto.queries import AskWanted
 from taskpath_services.scheduler.committing import Committing
 from taskpath_services.scheduler.effects import Outcome
 
@@ -140,17 +141,21 @@ class Outlet:
             outcome, delivery, safe = await self._published.get()
             for event in safe:
                 await event
+            self._committing.published(len(outcome.events))
             self._answer_later(outcome)
             if delivery is not None:
                 delivery.ack()
-            await self._committing.published(len(outcome.events))
+            await self._committing.near()
             self._published.task_done()
 
     def _answer_later(self, outcome: Outcome) -> None:
         """Answers callers when storage has what they asked for."""
         if not outcome.answers:
             return
-        stored = self._committing.stored() if outcome.events else None
+        # A repeated command is answered without an event of its own, but not before that of the first.
+        commands = any(not isinstance(call.body, AskWanted) for call, _ in outcome.answers)
+        wait = bool(outcome.events) or (commands and self._committing.behind)
+        stored = self._committing.stored() if wait else None
         answering = asyncio.get_running_loop().create_task(
             self._answer(outcome, stored), name=f"partition {self._partition}: answers"
         )

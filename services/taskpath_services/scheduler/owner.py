@@ -39,6 +39,25 @@ ANSWER_TIMEOUT: Final = 10.0
 MAX_BATCH: Final = 2_000
 """Messages decided at once."""
 
+MOST_LOADS: Final = 16
+"""So many instances are read at once."""
+
+
+class _Emptied:
+    """Queues that were found empty when something of them was overdue.
+
+    Args:
+        look: when that was, ms since epoch.
+        queues: their names.
+    """
+
+    __slots__ = ("asked", "look", "queues")
+
+    def __init__(self, look: int, queues: set[str]) -> None:
+        self.look = look
+        self.queues = queues
+        self.asked = False
+
 
 class Owner:
     """Waits for one partition, owns it, and hands it over.
@@ -65,9 +84,10 @@ class Owner:
         self._mailbox = topology.scheduler_mailbox(number)
         self._storage = topology.storage_mailbox(number)
         self._timers = Timers()
-        self._committing = Committing(caller, number)
+        self._committing = Committing(caller, clock, number)
         self._outlet = Outlet(bus, number, self._committing)
         self._news: list[Message] = []
+        self._emptied: _Emptied | None = None
         self._leaving = False
         self._woken: asyncio.Future[None] | None = None
 
@@ -103,6 +123,7 @@ class Owner:
                 await self._until(taking)
             if not taking.done():
                 return
+            taking.result()  # if the connection was lost, nothing was taken, and nothing is to be claimed
             partition = await self._claim()
             self.owning.set()
             while True:
@@ -132,7 +153,7 @@ class Owner:
 
     async def _until(self, taking: asyncio.Task[Delivery]) -> None:
         """Returns when there are messages, news, a timer that is due, or a wish that it ends."""
-        if taking.done():
+        if taking.done() or self._leaving:
             return
         self._woken = asyncio.get_running_loop().create_future()
         waits: set[asyncio.Future[None] | asyncio.Task[Delivery] | asyncio.Task[None]]
@@ -196,31 +217,59 @@ class Owner:
         for timer in outcome.timers:
             self._timers.arm(timer)
         await self._outlet.let_out(outcome, delivery)
+        emptied = self._emptied
+        if emptied is not None and any(
+            isinstance(message, Probe) and message.look == emptied.look for message in messages
+        ):
+            self._emptied = None
+            await self._send_again(partition, emptied)
         if timers:
             await self._find_lost(partition, now)
 
     async def _find_lost(self, partition: Partition, now: int) -> None:
-        """Sends again what is neither reported nor waiting in its queue."""
-        queues = partition.overdue(now)
-        if not queues:
+        """Looks whether something is neither reported nor waiting in its queue.
+
+        What was taken from a queue meanwhile may have been reported, too: so nothing is sent again before the
+        next look, and not before everything is read that was in the mailbox then.
+        """
+        if self._emptied is not None:
+            if not self._emptied.asked:
+                self._emptied.asked = True
+                await self._bus.send(self._mailbox, Probe(self.number, self._emptied.look))
             return
-        empty = {queue for queue in queues if await self._bus.depth(topology.executor_mailbox(queue)) == 0}
+        empty = {
+            queue
+            for queue in partition.overdue(now)
+            if await self._bus.depth(topology.executor_mailbox(queue)) == 0
+        }
         if empty:
-            log.warning("sent again what got lost", partition=self.number, queues=sorted(empty))
-            partition.found_empty(empty, now)
+            self._emptied = _Emptied(now, empty)
+
+    async def _send_again(self, partition: Partition, emptied: _Emptied) -> None:
+        """What is still overdue has got lost."""
+        if partition.found_empty(emptied.queues, emptied.look, self._clock.now()):
+            log.warning("sent again what got lost", partition=self.number, queues=sorted(emptied.queues))
             await self._decide(partition)
 
     async def _load(self, partition: Partition, ids: Sequence[str]) -> None:
-        for id in ids:
-            while True:
-                try:
-                    loaded = await self._caller.ask(
-                        self._storage, LoadInstance(id), InstanceLoaded, timeout=LOAD_TIMEOUT
-                    )
-                    break
-                except TaskpathError as error:
-                    if error.code is not ErrorCode.UNAVAILABLE or self._leaving:
-                        raise
-                    log.warning("storage does not answer", partition=self.number, instance=id)
-                    await self._clock.sleep(1.0)
-            partition.load(id, loaded, self._clock.now())
+        for start in range(0, len(ids), MOST_LOADS):
+            some = ids[start : start + MOST_LOADS]
+            loads = [asyncio.ensure_future(self._read(id)) for id in some]
+            try:
+                for id, loaded in zip(some, await asyncio.gather(*loads), strict=True):
+                    partition.load(id, loaded, self._clock.now())
+            finally:
+                for load in loads:
+                    load.cancel()
+
+    async def _read(self, id: str) -> InstanceLoaded:
+        while True:
+            try:
+                return await self._caller.ask(
+                    self._storage, LoadInstance(id), InstanceLoaded, timeout=LOAD_TIMEOUT
+                )
+            except TaskpathError as error:
+                if error.code is not ErrorCode.UNAVAILABLE or self._leaving:
+                    raise
+                log.warning("storage does not answer", partition=self.number, instance=id)
+                await self._clock.sleep(1.0)

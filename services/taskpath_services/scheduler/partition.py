@@ -47,7 +47,7 @@ from taskpath_services.scheduler.fleet import Fleet
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.restore import restore
 from taskpath_services.scheduler.update import Update, refuse_while_running, rename, replant, set_updaters
-from taskpath_services.scheduler.walk import drain
+from taskpath_services.scheduler.walk import drain, widened
 
 STALLED_MS: Final = 5_000
 """Who looks so much too late was stalled itself, and has not heard what was said meanwhile."""
@@ -66,8 +66,8 @@ def subject(message: Message, *, redelivered: bool = False) -> str | None:
         body = message.body
         if isinstance(body, (_Carried, AskWanted)):
             return body.id
-        if isinstance(body, CreateInstance) and (redelivered or body.creation_key is not None):
-            return body.id
+        if isinstance(body, CreateInstance):
+            return body.id if redelivered or message.again or body.creation_key is not None else None
     elif isinstance(message, (_Report, WantSnapshot)):
         return message.id
     return None
@@ -97,6 +97,7 @@ class Partition:
         self._watching = False
         self._redelivered = False
         self._absent: list[str] = []
+        self._buried: set[str] = set()
         self._announced: list[tuple[str, ExpandPlan]] = []
         self._idle: OrderedDict[str, int] = OrderedDict()
         self._idle_tasks = 0
@@ -115,6 +116,8 @@ class Partition:
         if loaded.instance is None:
             self.instances[id] = None
             self._absent.append(id)
+            if loaded.tombstone is not None:
+                self._buried.add(id)
             return
         instance = restore(loaded.instance, loaded.tasks, self.number, self.epoch, now, self.fleet)
         self.instances[id] = instance
@@ -143,7 +146,8 @@ class Partition:
         outcome.commands.extend(self._announced)
         self._announced.clear()
         for timer in timers:
-            self._fire(timer, now, outcome)
+            if timer.kind is not TimerKind.WATCH:
+                self._fire(timer, now, outcome)
         for message in messages:
             if isinstance(message, TaskFinished):
                 if (instance := self._known(message.id, now)) is not None:
@@ -160,6 +164,9 @@ class Partition:
                 self._hear(message, now, outcome)
         while self._replay:
             self._call(self._replay.pop(0), now, outcome)
+        for timer in timers:
+            if timer.kind is TimerKind.WATCH:
+                self._watch(timer.due, now, outcome)  # knowing what was said by now
         for instance in self._due:
             if not instance.deleted:
                 drain(instance)
@@ -181,7 +188,8 @@ class Partition:
         if isinstance(message, PlanExpanded):
             self._expanded(message, now, outcome)
         elif isinstance(message, ExecutorAnnounced):
-            self.fleet.announced(message, now)
+            if self.fleet.announced(message, now):
+                self._widen(now)
         elif isinstance(message, ExecutorBeat):
             if message.gone:
                 self._due.update(dict.fromkeys(watch.lose(self.fleet.gone(message.executor), now)))
@@ -205,10 +213,21 @@ class Partition:
         found out."""
         return watch.overdue(self.fleet, self._running, now)
 
-    def found_empty(self, queues: set[str], now: int) -> None:
-        """In these queues nothing waits: what is overdue of them has got lost, and goes out again with the
-        next decision."""
-        self._due.update(dict.fromkeys(watch.send_again(self.fleet, self._running, queues, now)))
+    def found_empty(self, queues: set[str], look: int, now: int) -> bool:
+        """In these queues nothing waited: what was overdue of them then has got lost, and goes out again with
+        the next decision.
+
+        Args:
+            queues: their names.
+            look: when they were empty, ms since epoch.
+            now: likewise.
+
+        Returns:
+            Whether there is anything.
+        """
+        concerned = watch.send_again(self.fleet, self._running, queues, look, now)
+        self._due.update(dict.fromkeys(concerned))
+        return bool(concerned)
 
     def _watch(self, due: int, now: int, outcome: Outcome) -> None:
         self._watching = False
@@ -219,6 +238,13 @@ class Partition:
             if self.fleet.ask:
                 outcome.cancellations.append(WhatIsHeld(self.number))
 
+    def _widen(self, now: int) -> None:
+        """There are other executors than before: more may go out."""
+        for instance in self._running:
+            instance.now = now
+            widened(instance)
+        self._due.update(self._running)
+
     def _known(self, id: str, now: int) -> Instance | None:
         instance = self.instances.get(id)
         if instance is not None and not instance.deleted:
@@ -228,9 +254,6 @@ class Partition:
         return None
 
     def _fire(self, timer: Timer, now: int, outcome: Outcome) -> None:
-        if timer.kind is TimerKind.WATCH:
-            self._watch(timer.due, now, outcome)
-            return
         if timer.kind is TimerKind.EXPANSION:
             self._give_up_update(timer, now)
             creation = self.creations.get(timer.id)
@@ -265,7 +288,7 @@ class Partition:
             return
         instance = self._known(body.id, now)
         if instance is None or instance.deleting:
-            if isinstance(body, Delete) and self._redelivered:
+            if isinstance(body, Delete) and (self._redelivered or call.again):
                 outcome.answers.append((call, Accepted(body.id, 0)))
                 return
             error = TaskpathError(ErrorCode.UNKNOWN_INSTANCE, f"There is no instance {body.id}.")
@@ -273,7 +296,8 @@ class Partition:
             return
         update = self.updates.get(body.id)
         if update is not None and not isinstance(body, Delete):
-            update.waiting.append(call)
+            if not repeats.is_among(call, (update.call, *update.waiting)):
+                update.waiting.append(call)
             return
         if repeats.is_known(instance, call):
             instance.effects.answers.append((call, False, None))
@@ -378,6 +402,12 @@ class Partition:
     def _create(self, call: Call, command: CreateInstance, now: int, outcome: Outcome) -> None:
         pending = self.creations.get(command.id)
         existing = self.instances.get(command.id)
+        if pending is not None and repeats.is_among(call, pending.calls):
+            return
+        if pending is None and existing is None and command.id in self._buried:
+            # It was ephemeral, and has ended. It is the same instance as long as its tombstone stands.
+            outcome.answers.append((call, Accepted(command.id, 0)))
+            return
         if pending is not None or existing is not None:
             key = pending.command.creation_key if pending is not None else None
             if existing is not None:
@@ -446,3 +476,4 @@ class Partition:
             if self.instances.get(id) is None:
                 self.instances.pop(id, None)
         self._absent.clear()
+        self._buried.clear()

@@ -1,11 +1,13 @@
-"""Repeats: calls that are delivered again because their owner ended before it acknowledged them.
+"""Repeats: calls that come again, because their owner ended before it acknowledged them, or because their
+caller has no answer yet and has sent them again.
 
-Only the last batch of an owner can come again, so an instance keeps the numbers of its last calls, and no
-more. What callers repeat themselves has idempotency keys (``keyed``).
+That is so of the last calls only, so an instance keeps the numbers of its last calls, and no more. What
+clients repeat has idempotency keys (``keyed``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -20,6 +22,11 @@ def number_of(call: Call) -> int:
     """A number that stands for a call: of whom, and his number for it."""
     digest = blake2b(f"{call.reply_to} {call.call}".encode(), digest_size=7).digest()
     return int.from_bytes(digest, "big")
+
+
+def is_among(call: Call, others: Sequence[Call]) -> bool:
+    """Whether a call that was sent again is one of others, which wait for something."""
+    return call.again and any(one.call == call.call and one.reply_to == call.reply_to for one in others)
 
 
 def is_known(instance: Instance, call: Call) -> bool:

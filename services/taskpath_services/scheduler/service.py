@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import socket
-import uuid
 from collections.abc import Iterable
 from typing import Final
 
 import structlog
 from prometheus_client import Metric
-from prometheus_client.core import GaugeMetricFamily
 
 from taskpath.runtime.bus import Bus, BusClosed, BusLost, Subscription
 from taskpath.runtime.caller import Caller
@@ -20,19 +15,16 @@ from taskpath.runtime.clock import Clock
 from taskpath.runtime.partitions import agree
 from taskpath.runtime.service import Service
 from taskpath.runtime.settings import Settings
+from taskpath.runtime.sharing import Sharing, new_id
 from taskpath_proto import topology
-from taskpath_proto.codec import Message
 from taskpath_proto.errors import TaskpathError
 from taskpath_proto.events import (
     AnnounceYourself,
     ExecutorAnnounced,
     ExecutorBeat,
     Probe,
-    SchedulerAnnounced,
 )
-from taskpath_services.scheduler import sharing
 from taskpath_services.scheduler.owner import Owner
-from taskpath_services.scheduler.sharing import Peers
 
 log = structlog.get_logger("taskpath.scheduler")
 
@@ -51,12 +43,21 @@ class SchedulerService(Service):
 
     def __init__(self, bus: Bus, clock: Clock, settings: Settings) -> None:
         super().__init__("scheduler")
-        self.id = f"{socket.gethostname()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+        self.id = new_id()
         self._bus = bus
         self._clock = clock
         self._settings = settings
         self._caller = Caller(bus, clock, self.name)
-        self._peers = Peers(self.id)
+        self._sharing = Sharing(
+            self.name,
+            self.id,
+            bus,
+            clock,
+            settings.partitions,
+            lambda: self.owned,
+            lambda number: self._owners[number].hand_over(),
+            self._probe,
+        )
         self._owners: dict[int, Owner] = {}
         self._seats: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -68,14 +69,7 @@ class SchedulerService(Service):
 
     def metrics(self) -> Iterable[Metric]:
         """How much of the whole this replica has."""
-        return [
-            GaugeMetricFamily(
-                "taskpath_scheduler_partitions", "Partitions that it owns", value=len(self.owned)
-            ),
-            GaugeMetricFamily(
-                "taskpath_scheduler_replicas", "Schedulers that it knows, itself included", self._peers.count
-            ),
-        ]
+        return self._sharing.metrics()
 
     async def on_start(self) -> None:
         """Takes a seat at every partition. On a bus of one process it owns them all when this returns.
@@ -88,14 +82,15 @@ class SchedulerService(Service):
         await self._caller.start()
         self.spawn(self._caller.wait(), "caller")
         await agree(self._caller, self._clock, self._settings.partitions)
-        heard = await self._bus.subscribe(topology.ANNOUNCEMENTS, topology.SCHEDULERS)
+        heard = await self._bus.subscribe(topology.ANNOUNCEMENTS)
         self.spawn(self._listen(heard), "announcements")
         for number in range(self._settings.partitions):
             owner = self._owners[number] = self._owner(number)
             self._seats.append(self.spawn(self._sit(owner), f"partition {number}"))
         await self._ask_executors()
         if self._bus.durable:
-            self.spawn(self._share(), "sharing")
+            await self._sharing.start()
+            self.spawn(self._sharing.wait(), "sharing")
         else:
             await self._own_all()
 
@@ -137,25 +132,19 @@ class SchedulerService(Service):
             raise BusClosed("The bus was closed before every partition was owned.")
 
     async def _listen(self, heard: Subscription) -> None:
-        """Hears executors and other replicas, also after the connection was lost."""
+        """Hears executors, also after the connection was lost."""
         try:
             while True:
                 try:
                     for message in await heard.take():
-                        await self._hear(message)
+                        if isinstance(message, (ExecutorAnnounced, ExecutorBeat)):
+                            for owner in self._owners.values():
+                                owner.hear(message)
                 except BusLost:
-                    heard = await self._bus.subscribe(topology.ANNOUNCEMENTS, topology.SCHEDULERS)
+                    heard = await self._bus.subscribe(topology.ANNOUNCEMENTS)
                     await self._ask_executors()
         except BusClosed:
             return
-
-    async def _hear(self, message: Message) -> None:
-        if isinstance(message, SchedulerAnnounced):
-            if self._peers.hear(message, self._clock.now()) and message.leaving:
-                await self._probe()
-        elif isinstance(message, (ExecutorAnnounced, ExecutorBeat)):
-            for owner in self._owners.values():
-                owner.hear(message)
 
     async def _ask_executors(self) -> None:
         try:
@@ -163,37 +152,11 @@ class SchedulerService(Service):
         except BusLost:
             log.debug("executors announce themselves in their own time")
 
-    async def _share(self) -> None:
-        """Says once a second what is owned, and hands over what is too much."""
-        try:
-            while True:
-                await self._announce()
-                if self._peers.lapse(self._clock.now()):
-                    await self._probe()
-                partitions, replicas = self._settings.partitions, self._peers.count
-                for number in sharing.surplus(self.owned, partitions, replicas):
-                    log.info("partition handed over", partition=number, replicas=replicas)
-                    self._owners[number].hand_over()
-                await self._clock.sleep(sharing.EVERY)
-        except BusClosed:
-            return
-
-    async def _announce(self, *, leaving: bool = False) -> None:
-        owned = () if leaving else self.owned
-        try:
-            message = SchedulerAnnounced(replica=self.id, owned=owned, leaving=leaving)
-            await self._bus.publish(message, topology.SCHEDULERS)
-        except BusLost:
-            log.debug("nothing was announced: the bus is away")
-
     async def _probe(self) -> None:
         """Wakes whoever has become the owner of what another replica had."""
-        try:
-            for number, owner in self._owners.items():
-                if not owner.owning.is_set():
-                    await self._bus.send(topology.scheduler_mailbox(number), Probe(number))
-        except BusLost:
-            log.debug("nobody was probed: the bus is away")
+        for number, owner in self._owners.items():
+            if not owner.owning.is_set():
+                await self._bus.send(topology.scheduler_mailbox(number), Probe(number))
 
     async def on_stop(self) -> None:
         """Finishes the batches in hand, and gives every partition back."""
@@ -204,7 +167,5 @@ class SchedulerService(Service):
             _, late = await asyncio.wait(self._seats, timeout=self._settings.grace)
             for seat in late:
                 seat.cancel()
-        if self._bus.durable:
-            with contextlib.suppress(BusClosed):
-                await self._announce(leaving=True)
+        await self._sharing.stop()
         await self._caller.stop()

@@ -132,13 +132,14 @@ def _fitting(record: TaskRecord, spec: TaskSpec) -> TaskRecord:
 
 
 def _join_anew(instance: Instance) -> None:
-    """Groups that are done only now, as what was missing in them is gone, hand on something else."""
+    """Groups that are done only now, as what was missing in them is gone, hand on something new."""
     for node in reversed(list(instance.tree.nodes.values())):
         if node.group is None or not is_done(node.status):
             continue
         changed = any(child is not None and child.left > node.left for child in node.group.children)
         if changed or node.group.own_left > node.left:
             node.left = instance.next()
+            node.group.unjoined = False
 
 
 def _recount(foreach: Node) -> None:

@@ -19,7 +19,7 @@ from taskpath_services.scheduler.orders import queue_of, send, status_of
 from taskpath_services.scheduler.results import item_of
 from taskpath_services.scheduler.selection import is_sequence, last_picked
 from taskpath_services.scheduler.statuses import is_done
-from taskpath_services.scheduler.windows import WINDOW
+from taskpath_services.scheduler.windows import size
 
 
 def begin(instance: Instance, run: Run) -> None:
@@ -46,6 +46,18 @@ def settled(instance: Instance, work: Work) -> None:
         instance.agenda.append(frame)
 
 
+def widened(instance: Instance) -> None:
+    """Windows may have grown: every foreach that is under way looks whether it may go on."""
+    frames: dict[Frame, None] = {}
+    for window in instance.windows.by_queue.values():
+        for work in window.out:
+            frame: Frame | None = work.frame
+            while frame is not None and frame not in frames:
+                frames[frame] = None
+                frame = frame.parent
+    instance.agenda.extend(frame for frame in frames if frame.node.kind is Kind.FOREACH)
+
+
 def drain(instance: Instance) -> None:
     """Goes on with every frame that can, and lets out what the windows have room for."""
     agenda = instance.agenda
@@ -59,9 +71,9 @@ def drain(instance: Instance) -> None:
 def _refill(instance: Instance) -> bool:
     """Lets out what waits; whether anything was."""
     moved = False
-    for window in list(instance.windows.by_queue.values()):
-        waiting = window.waiting
-        while waiting and window.open:
+    for queue, window in list(instance.windows.by_queue.items()):
+        waiting, most = window.waiting, size(instance.fleet, queue)
+        while waiting and window.has_room(most):
             source = waiting.popleft()
             moved = True
             if isinstance(source, Work):
@@ -74,7 +86,7 @@ def _refill(instance: Instance) -> bool:
 
 def _feed(instance: Instance, frame: Frame, waiting: deque[Work | Frame]) -> None:
     """Starts the next item of a foreach, and puts it back in the queue if it may have more."""
-    if _may_begin(frame) and _next_item(instance, frame) and _may_begin(frame):
+    if _may_begin(instance, frame) and _next_item(instance, frame) and _may_begin(instance, frame):
         waiting.append(frame)
         return
     frame.waiting = False
@@ -82,14 +94,15 @@ def _feed(instance: Instance, frame: Frame, waiting: deque[Work | Frame]) -> Non
         instance.agenda.append(frame)
 
 
-def _may_begin(frame: Frame) -> bool:
+def _may_begin(instance: Instance, frame: Frame) -> bool:
     """Whether a foreach's frame may begin another item, if it has one.
 
     Items with subtasks in other queues fill no window of ours, so that they are bounded here, too.
     """
     if frame.phase is not Phase.CHILDREN or frame.cancelled or frame.cursor >= len(frame.keys):
         return False
-    most = min(frame.node.spec.max_parallel or WINDOW, WINDOW)
+    window = size(instance.fleet, queue_of(instance, frame.node))
+    most = min(frame.node.spec.max_parallel or window, window)
     frames = frame.node.inside.frames
     under_way = (
         len(frame.active)
@@ -137,7 +150,7 @@ def _advance_foreach(instance: Instance, frame: Frame) -> None:
     if not frame.active and (frame.cancelled or frame.cursor >= len(frame.keys)):
         end(instance, frame)
     for other in node.inside.frames:
-        if not other.waiting and _may_begin(other):
+        if not other.waiting and _may_begin(instance, other):
             other.waiting = True
             instance.refresh(node)
             instance.windows.of(queue_of(instance, node)).waiting.append(other)

@@ -79,9 +79,12 @@ def overdue(fleet: Fleet, instances: Iterable[Instance], now: int) -> set[str]:
     }
 
 
-def send_again(fleet: Fleet, instances: Iterable[Instance], empty: set[str], now: int) -> list[Instance]:
-    """Sends again what is overdue of queues in which nothing waits; gives the instances that it concerns."""
-    limit = now - (fleet.lease or 0)
+def send_again(
+    fleet: Fleet, instances: Iterable[Instance], empty: set[str], look: int, now: int
+) -> list[Instance]:
+    """Sends again what was overdue, when it was looked for, of queues in which nothing waited then; gives the
+    instances that it concerns."""
+    limit = look - (fleet.lease or 0)
     concerned: list[Instance] = []
     for instance in instances:
         for queue, window in instance.windows.by_queue.items():

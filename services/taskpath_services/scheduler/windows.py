@@ -10,10 +10,20 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from taskpath_services.scheduler.fleet import Fleet
 from taskpath_services.scheduler.frames import Frame, Work
 
 WINDOW: Final = 256
-"""How many orders of one instance are out to one queue at once."""
+"""So many orders of one instance are out to one queue at once, more if its executors can run more at once."""
+
+
+def size(fleet: Fleet, queue: str) -> int:
+    """How many orders of one instance may be out to one queue.
+
+    Three quarters of that are out even when it is about to be filled again, which is more than its executors
+    can run at once: none of them has nothing to do as long as anything waits.
+    """
+    return max(WINDOW, 2 * fleet.capacity(queue))
 
 
 class Window:
@@ -25,27 +35,33 @@ class Window:
     Attributes:
         out: what has been sent and has not ended, the oldest first.
         waiting: what is next.
-        open: whether another order may go out.
     """
 
-    __slots__ = ("open", "out", "waiting")
+    __slots__ = ("_full", "out", "waiting")
 
     def __init__(self) -> None:
         self.out: dict[Work, None] = {}
         self.waiting: deque[Work | Frame] = deque()
-        self.open = True
+        self._full = False
 
-    def add(self, work: Work) -> None:
-        """A work is out."""
+    def add(self, work: Work, size: int) -> None:
+        """A work goes out.
+
+        Args:
+            work: it.
+            size: how many may be out.
+        """
         self.out[work] = None
-        if len(self.out) >= WINDOW:
-            self.open = False
+        self._full = len(self.out) >= size
 
-    def remove(self, work: Work) -> None:
-        """A work is out no more, if it was."""
-        self.out.pop(work, None)
-        if not self.open:
-            self.open = len(self.out) <= WINDOW - max(1, WINDOW // 4)
+    def has_room(self, size: int) -> bool:
+        """Whether another order may go out.
+
+        Args:
+            size: how many may be out.
+        """
+        self._full = len(self.out) > (size - max(1, size // 4) if self._full else size - 1)
+        return not self._full
 
 
 class Windows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from taskpath_proto.events import ExecutorAnnounced
 from taskpath_proto.plan import TaskSpec
 from taskpath_proto.values import Inline
 from tests.support.scheduler_play import Play, always_fails, group, sequence
@@ -114,6 +115,31 @@ def test_the_items_of_a_foreach_are_let_out_by_a_window() -> None:
     assert [order.path for _, order in play.sent[257:]] == [f"#.all[{index}]" for index in range(256, 320)]
 
 
+def test_a_window_is_as_large_as_the_executors_of_the_queue_need_it() -> None:
+    play = Play(T("all", foreach="list"), base={"list": list(range(2000))})
+    play.held |= {f"#.all[{index}]" for index in range(2000)}
+    play.tell(ExecutorAnnounced("e1", ("elsewhere",), (), 0, play.now, concurrency=900))
+    play.execute()
+    assert len(play.sent) == 1 + 256
+    play.tell(ExecutorAnnounced("e2", ("default",), (), 0, play.now, concurrency=300))
+    assert len(play.sent) == 1 + 600
+    for index in range(149):
+        play.finish(f"#.all[{index}]")
+    assert len(play.sent) == 1 + 600
+    play.finish("#.all[149]")
+    assert len(play.sent) == 1 + 750
+
+
+def test_a_message_says_the_list_of_its_items_once() -> None:
+    play = Play(T("list"), T("all", foreach=True), does={"#.list": list(range(1000))})
+    play.held |= {f"#.all[{index}]" for index in range(1000)}
+    play.execute()
+    items = [message for message in play.messages if message.orders[0].path.startswith("#.all[")]
+    assert [order.argument for message in items for order in message.orders] == list(range(256))
+    assert {play.shelf.read(message.items)[-1] for message in items} == {999}
+    assert play.shelf.read(items[0].argument_of(items[0].orders[3])) == 3
+
+
 def test_a_task_sees_the_base_context_and_what_the_tasks_before_it_left_in_tree_order() -> None:
     play = Play(
         T("a", context_var="v"),
@@ -149,6 +175,17 @@ def test_what_parallel_subtasks_leave_is_applied_in_tree_order_whenever_they_end
     play.finish("#.g.x")
     assert play.context("#.g.x") == {"trail": []}
     assert play.context("#.end") == {"trail": ["x1", "y1"], "v": "y1"}
+
+
+def test_updaters_fit_together_on_what_the_tasks_before_have_left() -> None:
+    play = Play(
+        T("list", context_var="found"),
+        group("g", T("x"), T("y")),
+        does={"#.list": []},
+        updates={f"#.g.{name}": lambda result: [{"found": {"$push": [result]}}] for name in "xy"},
+    )
+    play.execute()
+    assert (play.status, play.statuses("#.g")) == ("done", "ok")
 
 
 def test_updaters_that_do_not_fit_together_fail_the_parent_until_they_do() -> None:

@@ -44,7 +44,8 @@ class Owner:
         self.ran: list[str] = []
         self.fails: set[str] = set()
         self.held = False
-        self._calls = 0
+        self.orders: list[RunTasks] = []
+        self.calls = 0
         created = CreateInstance(
             id="i",
             workflow="w",
@@ -65,10 +66,17 @@ class Owner:
 
     def call(self, body: Command) -> Any:
         """Makes a call; gives its answer, or None if it has to wait."""
-        self._calls += 1
-        number = self._calls
-        self.tell(Call(body, "reply.x", number, self.now + 30_000))
-        return self.answers.get(number)
+        self.tell(self.next_call(body))
+        return self.answers.get(self.calls)
+
+    def next_call(self, body: Command) -> Call:
+        """A call that is not sent yet."""
+        self.calls += 1
+        return Call(body, "reply.x", self.calls, self.now + 30_000)
+
+    def failed(self, handler: RunHandler) -> HandlerFinished:
+        """The report that the call of a handler has failed."""
+        return HandlerFinished("i", EPOCH, handler.command, ErrorInfo(ErrorCode.EXECUTION_FAILED, "no"))
 
     def expand(self, plan: Plan, data: str | None = None) -> None:
         """Answers the last wish for a plan."""
@@ -100,11 +108,13 @@ class Owner:
                 self.handlers.append(message)
             elif isinstance(message, ExpandPlan):
                 self.expansions.append(message)
-            elif not self.held:
-                reports.extend(self._work(message))
+            else:
+                self.orders.append(message)
+                reports.extend(self.work_of(message) if not self.held else ())
         return reports
 
-    def _work(self, message: RunTasks) -> list[Message]:
+    def work_of(self, message: RunTasks) -> list[Message]:
+        """What executors report of orders."""
         reports: list[Message] = []
         for order in message.orders:
             self.ran.append(order.path)
