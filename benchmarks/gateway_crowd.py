@@ -5,7 +5,7 @@
 The watchers are real WebSockets in a process of their own. Each change carries the time at which it was
 published, so that every watcher can tell how old it is when it arrives (by the machine's monotonic clock).
 The one who does not read also wants log lines, which come all the time: what waits for it has to stay
-bounded, and nobody else may be later because of it.
+bounded, and nobody else may be later because of it. Over real servers: gateway_servers.py.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def now() -> int:
 
 async def watch(url: str, watchers: int) -> None:
     """The other process: watches, and prints how old each change was, in ms."""
-    _raise_limit()
+    raise_limit()
     ages: list[float] = []
 
     async def one(http: aiohttp.ClientSession, ready: asyncio.Semaphore) -> None:
@@ -89,7 +89,7 @@ async def crowd(watchers: int, *, stalled: bool) -> list[str]:
         )
         assert child.stdout is not None
         opened = json.loads(await child.stdout.readline())["opened"]
-        reader = await _stall(url) if stalled else None
+        reader = await stall(url, "i", "") if stalled else None
         before, worked, began = _resident(), time.process_time(), time.perf_counter()
         most = 0
         for number in range(CHANGES):
@@ -121,8 +121,8 @@ async def crowd(watchers: int, *, stalled: bool) -> list[str]:
     ]
 
 
-async def _stall(url: str) -> socket.socket:
-    """A client that watches, wants log lines, and never reads."""
+async def stall(url: str, instance: str, paths: str) -> socket.socket:
+    """A client that watches an instance, or what a pattern names of it, wants log lines, and never reads."""
     host, port = url.removeprefix("http://").split(":")
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -131,7 +131,8 @@ async def _stall(url: str) -> socket.socket:
         b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
-    payload = b'{"type":"watchWorkflowInstance","id":"i","logs":true}'
+    asked = {"type": "watchWorkflowInstance", "id": instance, "logs": True}
+    payload = json.dumps(asked | ({"paths": [paths]} if paths else {})).encode()
     raw.sendall(bytes([0x81, 0x80 | len(payload), 0, 0, 0, 0]) + payload)
     await asyncio.sleep(0.2)
     return raw
@@ -146,14 +147,15 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def _raise_limit() -> None:
+def raise_limit() -> None:
+    """Lets this process open as many files as it may."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def main(watchers: int) -> None:
     """Measures and prints."""
-    _raise_limit()
+    raise_limit()
     rows = [await crowd(watchers, stalled=stalled) for stalled in (False, True, False, True)]
     table(
         f"{watchers:,} watchers, {CHANGES} changes, {1 / PAUSE:.0f}/s ({len(PLAN.tasks)} task)",

@@ -29,7 +29,7 @@ from taskpath_proto import topology
 from taskpath_proto.calls import Call
 from taskpath_proto.events import InstanceChanged
 from taskpath_proto.plan import Plan, TaskSpec
-from taskpath_proto.queries import InstanceView
+from taskpath_proto.queries import AskPartitions, InstanceView, Partitions
 from taskpath_proto.records import (
     InstanceChange,
     InstanceProgress,
@@ -45,6 +45,7 @@ PER_EVENT = 20
 RATE = 12_000
 PLAN = Plan(tasks=(TaskSpec(name="map", foreach="list"),))
 LIMIT_SECONDS = 60
+SETTINGS = Settings(port=0)
 
 
 @asynccontextmanager
@@ -59,11 +60,13 @@ async def gateway() -> AsyncIterator[tuple[MemoryBus, str, GatewayService]]:
             for call in delivery.messages:
                 assert isinstance(call, Call)
                 record = InstanceRecord(id="i", revision=1, plan=PLAN)
-                await bus.send(call.reply_to, answer(call, InstanceView(instance=record)))
+                asked = isinstance(call.body, AskPartitions)
+                response = Partitions(SETTINGS.partitions) if asked else InstanceView(instance=record)
+                await bus.send(call.reply_to, answer(call, response))
             delivery.ack()
 
     storing = asyncio.ensure_future(store())
-    service = GatewayService(bus, SystemClock(), Settings(port=0))
+    service = GatewayService(bus, SystemClock(), SETTINGS)
     await service.start()
     try:
         yield bus, service.url, service

@@ -1,10 +1,10 @@
 """The four services as processes of their own over RabbitMQ, Redis and MariaDB, through the client.
 
-    python -m benchmarks servers [--quick] [--only fan,chains,step,latency,costs,memory] [--executors 1,2]
+    python -m benchmarks servers [--quick] [--only fan,chains,step,latency,work,costs,memory] [--executors 1]
     python -m benchmarks servers --peers FOLDER --peers-python PYTHON
 
-Servers, services and load share the cores of this machine. What is run is in workloads.py; with 1 and with 2
-executors, in turns. Besides:
+Servers, services and load share the cores of this machine; the load average beside a figure counts them, too.
+What is run is in workloads.py; with 1 and with 2 executors, in turns. Besides:
 
 * costs: messages and bytes on the broker and CPU by process for a task of a fan-out of 10,000 and of chains;
 * memory: of each service with 10,000 idle instances, and with one instance of 100,000 tasks;
@@ -21,6 +21,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +36,7 @@ from tests.support.servers import Keeper, MariaDB, Program, RabbitMQ, Redis
 STATISTICS_SECONDS: Final = 6.0
 """The broker counts what it has done every 5 s."""
 
-MEASURES: Final = ("fan", "chains", "step", "latency", "costs", "memory")
+MEASURES: Final = ("fan", "chains", "step", "latency", "work", "costs", "memory")
 
 Figures = dict[str, list[float]]
 
@@ -56,22 +57,34 @@ class System:
             server.launch()
         for server in servers:
             server.wait_ready()
-        self.cluster = Cluster(
-            keeper,
+        self._keeper = keeper
+        self.cluster = self._new()
+
+    def _new(self) -> Cluster:
+        return Cluster(
+            self._keeper,
             Path(workloads.__file__),
             settings_over(self.broker, self.records, self.index),
             {role: 2 if role == "executor" else 1 for role in ROLES},
         )
-        self.started: dict[str, float] = {}
 
-    def start(self) -> None:
-        """Starts the services one after the other, and notes how long each took."""
+    def start(self) -> dict[str, float]:
+        """Starts the services one after the other; gives by role how many seconds one took."""
+        took: dict[str, float] = {}
         self.cluster.migrate()
-        for process in self.cluster:
+        # A gateway that starts when there is no executor waits for one.
+        for process in sorted(self.cluster, key=lambda process: process.role == "gateway"):
             began = time.perf_counter()
             process.start()
-            self.started.setdefault(process.role, time.perf_counter() - began)
+            took.setdefault(process.role, time.perf_counter() - began)
         self.cluster.wait_ready()
+        return took
+
+    def renew(self) -> None:
+        """Stops the services, and starts others that have nothing."""
+        self.cluster.stop()
+        self.cluster = self._new()
+        self.start()
 
     async def have(self, executors: int) -> None:
         """Starts or stops the second executor."""
@@ -142,14 +155,15 @@ async def fan_out(
 
 
 async def latency(system: System, client: Client, executors: list[int], number: int) -> None:
-    """Ms from an execute to its ``ok`` packet."""
+    """Ms from an execute to its ``ok`` packet, and to its answer."""
     rows = []
     for count in executors:
         await system.have(count)
-        times = await workloads.latencies(client, number)
-        p50, p99 = percentile(times, 0.5), percentile(times, 0.99)
-        rows.append([str(count), f"{p50:.2f}", f"{p99:.2f}", str(len(times))])
-    table(f"execute → ok packet, ms; {load()}", ["executors", "p50", "p99", "n"], rows)
+        seen, answered = await workloads.latencies(client, number)
+        for name, times in (("ok packet", seen), ("answer", answered)):
+            p50, p99 = percentile(times, 0.5), percentile(times, 0.99)
+            rows.append([str(count), name, f"{p50:.2f}", f"{p99:.2f}", str(len(times))])
+    table(f"execute → …, ms; {load()}", ["executors", "", "p50", "p99", "n"], rows)
 
 
 async def costs(system: System, client: Client, size: int) -> None:
@@ -179,9 +193,33 @@ async def costs(system: System, client: Client, size: int) -> None:
     table(f"what a task costs; {load()}", ["", *works], [[name, *values] for name, values in rows.items()])
 
 
+def bare(number: int) -> float:
+    """Seconds for so many items of work in a pool of two processes."""
+    with ProcessPoolExecutor(2) as pool:
+        list(pool.map(workloads.busy, range(4)))
+        began = time.perf_counter()
+        list(pool.map(workloads.busy, range(number)))
+        return time.perf_counter() - began
+
+
+async def work(system: System, client: Client, number: int, repeats: int) -> None:
+    """How near to a bare pool of processes we are with tasks that take their time."""
+    figures: Figures = defaultdict(list)
+    for _ in range(repeats):
+        for executors, process in ((1, True), (2, False), (2, True)):
+            await system.have(executors)
+            await workloads.run(client, "work", 4, process=process)
+            name = f"{executors} executors, {'processes' if process else 'threads'}"
+            figures[name].append(await workloads.run(client, "work", number, process=process))
+        figures["a pool of 2 processes"].append(await asyncio.to_thread(bare, number))
+    rows = [[name, spread(values, 2)] for name, values in figures.items()]
+    table(f"{number:,} tasks of 20 ms CPU, s; {load()}", ["", "s"], rows)
+
+
 async def memory(system: System, client: Client, idle: int, size: int) -> None:
     """The memory of each service, and what idle instances cost."""
     await system.have(1)
+    await workloads.run(client, "fan", 200)
     stages = {"at first": system.memory()}
 
     async def create(number: int) -> None:
@@ -198,11 +236,18 @@ async def memory(system: System, client: Client, idle: int, size: int) -> None:
     seconds = time.perf_counter() - began
     await workloads.run(client, "fan", size)
     stages[f"after {size:,} tasks"] = system.memory()
+    _, before, after = stages.values()
     rows = [
-        [role, *(f"{values[role] / 1e6:,.0f}" for values in stages.values()), f"{idling[role] / seconds:.1%}"]
+        [
+            role,
+            *(f"{values[role] / 1e6:,.0f}" for values in stages.values()),
+            f"{(after[role] - before[role]) / size:,.0f}",
+            f"{idling[role] / seconds:.1%}",
+        ]
         for role in ROLES
     ]
-    table(f"memory, MB; created at {rate:,.0f}/s; {load()}", ["", *stages, "CPU when idle"], rows)
+    header = ["", *stages, "bytes a task", "CPU when idle"]
+    table(f"memory, MB; created at {rate:,.0f}/s; {load()}", header, rows)
 
 
 async def side_by_side(system: System, client: Client, others: list[peers.Peer], rounds: int) -> None:
@@ -210,7 +255,8 @@ async def side_by_side(system: System, client: Client, others: list[peers.Peer],
     await system.have(2)
     ours: Figures = defaultdict(list)
     for _ in range(rounds):
-        ours["p50, ms"].append(percentile(await workloads.latencies(client, 200), 0.5))
+        seen, _ = await workloads.latencies(client, 200)
+        ours["p50, ms"].append(percentile(seen, 0.5))
         ours["step, ms"].append(await workloads.step(client))
         ours["chains, tasks/s"].append(await workloads.chains(client))
         for size in peers.SIZES:
@@ -255,12 +301,16 @@ async def measure(system: System, wanted: list[str], options: argparse.Namespace
                 table(f"{title}; {load()}", ["executors", title.rpartition(", ")[2]], rows)
         if "latency" in wanted:
             await latency(system, client, executors, 100 if quick else 500)
+        if "work" in wanted:
+            await work(system, client, 50 if quick else 500, 1 if quick else 2)
         if "costs" in wanted:
             await costs(system, client, 2_000 if quick else 10_000)
         if options.peers is not None:
             found = peers.find(options.peers, options.peers_python, system.broker, system.records)
             await side_by_side(system, client, found, 1 if quick else 3)
-        if "memory" in wanted:
+    if "memory" in wanted:
+        await asyncio.to_thread(system.renew)
+        async with Client(system.cluster.url) as client:
             await memory(system, client, 1_000 if quick else 10_000, 10_000 if quick else 100_000)
 
 
@@ -281,11 +331,11 @@ def main() -> None:
     wanted = options.only.split(",")
     if unknown := set(wanted) - {*MEASURES, ""}:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
+    before = load()
     with Keeper(options.logs) as keeper:
         system = System(keeper)
-        system.start()
-        times = [[role, f"{seconds:.2f}"] for role, seconds in system.started.items()]
-        table(f"from start to ready, s; {load()}", ["", "s"], times)
+        times = [[role, f"{seconds:.2f}"] for role, seconds in system.start().items()]
+        table(f"from start to ready, s; {before} before that", ["", "s"], times)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(measure(system, wanted, options))
         system.cluster.stop()

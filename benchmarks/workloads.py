@@ -5,22 +5,26 @@ The executors of a cluster import this file as their app.
 * fan-out: a foreach of n no-op items between two tasks; tasks/s from create to the end.
 * chains: 50 instances of 20 tasks in sequence at once.
 * step: ms from one task's end to the next one's, in an otherwise idle system.
-* latency: ms from sending ``executeTask`` to the packet that says ``ok``.
+* latency: ms from sending an execute to the packet that says ``ok``, and to the answer, which says that the
+  execute is stored.
+* work: seconds for a fan-out of items that each take 20 ms of CPU, in threads or in processes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, Final
 
 from taskpath import App, Task
 from taskpath.client import Client, SetTasksStatuses
 
 app = App()
 
+LIMIT_SECONDS: Final = 300.0
 CHAINS, LENGTH = 50, 20
 STEPS = 100
+BUSY_SECONDS: Final = 0.02
 
 
 async def count(data: Any) -> list[int]:
@@ -33,10 +37,24 @@ async def same(arg: Any) -> Any:
     return arg
 
 
+def busy(arg: Any) -> Any:
+    """Takes :data:`BUSY_SECONDS` of CPU."""
+    end = time.thread_time() + BUSY_SECONDS
+    while time.thread_time() < end:
+        pass
+    return arg
+
+
 @app.workflow("fan")
 def fan(data: Any) -> list[Task]:
     """One task, n items, one task."""
     return [Task("list", count), Task("work", same, foreach=True), Task("end", lambda arg: len(arg))]
+
+
+@app.workflow("work")
+def work(data: Any) -> list[Task]:
+    """A list, and n items that take their time."""
+    return [Task("list", count), Task("work", busy, foreach=True, process=data.get("process", False))]
 
 
 @app.workflow("chain")
@@ -45,11 +63,11 @@ def chain(data: Any) -> list[Task]:
     return [Task(f"t{number}", same) for number in range(data["n"])]
 
 
-async def run(client: Client, workflow: str, n: int) -> float:
+async def run(client: Client, workflow: str, n: int, **data: Any) -> float:
     """Seconds from the create to the end of an instance."""
     begin = time.perf_counter()
-    instance = await client.create(workflow, {"n": n}, execute=True)
-    done = await client.wait(instance.id)
+    instance = await client.create(workflow, {"n": n, **data}, execute=True)
+    done = await client.wait(instance.id, timeout=LIMIT_SECONDS)
     seconds = time.perf_counter() - begin
     if done.status != "done":
         raise RuntimeError(f"{workflow} of {n} is {done.status}")
@@ -73,18 +91,25 @@ async def step(client: Client) -> float:
     return 1000 * await run(client, "chain", STEPS) / STEPS
 
 
-async def latencies(client: Client, number: int) -> list[float]:
-    """Ms from each of so many executes to the packet that says ``ok``; the first tenth is left out."""
-    times = []
+async def latencies(client: Client, number: int) -> tuple[list[float], list[float]]:
+    """Ms from each of so many executes to the packet that says ``ok``, and to the answer that it is stored;
+    the first tenth is left out."""
+    seen, answered = [], []
     instance = await client.create("chain", {"n": 1})
     changes = aiter(client.watch(instance.id, follow=True))
     await anext(changes)
+
+    async def execute() -> float:
+        await client.execute(instance.id)
+        return time.perf_counter()
+
     for attempt in range(1, number + 1):
         begin = time.perf_counter()
-        await client.execute(instance.id)
+        executing = asyncio.create_task(execute())
         async for change in changes:
             status = change.statuses.get("#.t0") if isinstance(change, SetTasksStatuses) else None
             if status is not None and status.status == "ok" and status.attempt == attempt:
                 break
-        times.append(1000 * (time.perf_counter() - begin))
-    return times[number // 10 :]
+        seen.append(1000 * (time.perf_counter() - begin))
+        answered.append(1000 * (await executing - begin))
+    return seen[number // 10 :], answered[number // 10 :]

@@ -153,7 +153,7 @@ async def test_the_list_comes_in_pages(system: World) -> None:
         await system.create(ONE)
     assert seen == ids[::-1], "neither twice nor missing, though others were created meanwhile"
     assert len((await system.call("GET", "/instances?limit=200"))["items"]) > 7
-    for query in ("limit=201", "limit=0", "cursor=nonsense"):
+    for query in ("limit=201", "limit=0", "cursor=nonsense", f"createdBefore={10**20}"):
         await system.refused("GET", f"/instances?{query}", 400, "INVALID_REQUEST")
 
 

@@ -12,6 +12,8 @@ import msgspec
 import pytest
 
 from taskpath_proto.commands import CreateInstance
+from taskpath_proto.errors import ErrorCode
+from taskpath_services.gateway.errors import info_of
 from taskpath_services.gateway.rest import incoming
 from tests.support.gateway import Running, running
 
@@ -196,3 +198,10 @@ async def test_bad_packets_get_a_short_answer_and_the_connection_lives(gateway: 
         assert answer["type"] == "appError", answer
         assert len(msgspec.json.encode(answer)) < 10_000
         await client.watch("i")
+
+
+@pytest.mark.parametrize(
+    "error", [OverflowError("too large"), UnicodeEncodeError("utf-8", "\ud800", 0, 1, "no")]
+)
+def test_what_does_not_fit_into_a_message_is_the_callers_mistake(error: Exception) -> None:
+    assert info_of(error, "a test").code is ErrorCode.INVALID_REQUEST

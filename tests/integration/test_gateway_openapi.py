@@ -8,7 +8,9 @@ import msgspec
 
 from tests.support.gateway import running
 
-UNDESCRIBED = {"/", "/ws", "/i/{instance}", "/{file}"}
+UNDESCRIBED = {
+    "/", "/ws", "/i/{instance}", "/workflows", "/workflows/{workflow}", "/executors", "/{file}",
+}  # fmt: skip
 """The page and the WebSocket, which are no calls."""
 
 

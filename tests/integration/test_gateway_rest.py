@@ -336,6 +336,7 @@ async def test_a_bad_body_is_refused_in_one_sentence(gateway: Running, text: byt
     ("method", "path", "status", "code"),
     [
         ("GET", "/instances?limit=0", 400, "INVALID_REQUEST"),
+        ("GET", f"/instances?createdAfter={-(10**20)}", 400, "INVALID_REQUEST"),
         ("GET", "/instances?limit=201", 400, "INVALID_REQUEST"),
         ("GET", "/instances?limit=ten", 400, "INVALID_REQUEST"),
         ("GET", "/instances?limit=5&limit=6", 400, "INVALID_REQUEST"),

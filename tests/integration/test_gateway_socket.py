@@ -14,7 +14,7 @@ import pytest
 from taskpath_proto import topology
 from taskpath_proto.commands import Cancel, Execute
 from taskpath_proto.errors import ErrorCode, ErrorInfo, TaskpathError
-from taskpath_proto.queries import ReadInstance, ReadLogs
+from taskpath_proto.queries import ListInstances, ReadInstance, ReadLogs
 from taskpath_proto.records import (
     InstanceProgress,
     InstanceStatus,
@@ -25,6 +25,7 @@ from taskpath_proto.records import (
     Upstream,
 )
 from taskpath_proto.values import Inline
+from taskpath_services.gateway.lists import LOOK
 from taskpath_services.gateway.watches import LINGER
 from tests.support.gateway import Client, Running, running
 
@@ -218,6 +219,21 @@ async def test_who_comes_back_is_told_what_was_missed_removed_items_included(gat
         await client.of("ack", "resync", "workflowDescription", "setTasksStatuses", "setWorkflowStatus")
 
 
+async def test_another_gateway_tells_what_was_missed_if_nothing_was_removed_since(gateway: Running) -> None:
+    gateway.system.create("i")
+    gateway.system.change("i", TaskChange(path="#.resize", count=3))
+    gateway.system.change("i", TaskChange(path="#.resize", count=2), removed=("#.resize[2]",))
+    gateway.system.change(
+        "i", TaskChange(path="#.resize", status=RUNNING), TaskChange(path="#.list", status=OK)
+    )
+    async with gateway.client() as client:
+        _, statuses, status = await client.watch("i", since=3)
+        assert set(statuses["statuses"]) == {"#.list", "#.resize", "#.resize[0]", "#.resize[1]"}
+        assert (statuses["baseRevision"], status["revision"]) == (3, 4)
+        await client.send("watchWorkflowInstance", id="i", since=2)
+        await client.of("ack", "resync", "workflowDescription", "setTasksStatuses", "setWorkflowStatus")
+
+
 async def test_since_beyond_the_server_leads_to_a_resync(gateway: Running) -> None:
     gateway.system.create("i")
     async with gateway.client() as client:
@@ -227,6 +243,38 @@ async def test_since_beyond_the_server_leads_to_a_resync(gateway: Running) -> No
         )
         assert "99" in resync["reason"]
         assert "#.list" in statuses["statuses"]
+
+
+async def test_items_that_come_and_are_named_are_encoded_once_for_all(gateway: Running) -> None:
+    gateway.system.create("i", status=InstanceStatus.WORKING)
+    error = ErrorInfo(ErrorCode.EXECUTION_FAILED, "no disk")
+
+    async def counted(name: str) -> float:
+        async with gateway.http.get("/metrics") as response:
+            lines = (await response.text()).splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith(f"{name}_total "))
+
+    async with gateway.client() as one, gateway.client() as other, gateway.client() as third:
+        clients = (one, other, third)
+        for client in clients:
+            await client.watch("i", paths=["#.resize[*]", "#.list"])
+        gateway.system.change(
+            "i",
+            TaskChange(path="#.resize", status=QUEUED, count=1_500),
+            TaskChange(path="#.list", status=FAILED, error=error),
+        )
+        for client in clients:
+            assert (await client.next())["type"] == "executionError"
+            seen: dict[str, Any] = {}
+            more = True
+            while more:
+                packet = await client.next()
+                more = packet.get("more", False)
+                seen |= packet.get("statuses", {})
+            assert set(seen) == {"#.list", *(f"#.resize[{n}]" for n in range(1_500))}
+        encoded = await counted("taskpath_gateway_frames_encoded")
+        assert encoded > 1
+        assert await counted("taskpath_gateway_frames_sent") == 3 * encoded
 
 
 async def test_an_instance_has_one_watch_however_many_look_at_it(gateway: Running) -> None:
@@ -549,6 +597,35 @@ async def test_the_live_list_is_the_first_page_and_what_changes_in_it(gateway: R
         await client.of("ack")
     await gateway.settle()
     assert topology.INDEX not in gateway.bus.bindings
+
+
+async def test_a_live_list_follows_the_index_and_not_the_events(gateway: Running) -> None:
+    gateway.system.create("i")
+    asked = gateway.system.asked
+    async with gateway.client() as client:
+        await client.send("watchInstances", requestId=1)
+        await client.of("ack", "instancesChanged")
+        gateway.bus.publish(
+            gateway.system.change("i", status=InstanceStatus.WORKING, publish=False),
+            topology.instance_key("i"),
+        )
+        await gateway.settle()
+        assert len([query for query in asked if isinstance(query, ListInstances)]) == 1
+        gateway.system.tell()
+        (changed,) = await client.of("instancesChanged")
+        assert changed["items"][0]["status"] == "working"
+
+
+async def test_a_live_list_is_looked_at_though_nobody_says_that_it_changed(gateway: Running) -> None:
+    gateway.system.create("i")
+    async with gateway.client() as client:
+        await client.send("watchInstances", requestId=1)
+        await client.of("ack", "instancesChanged")
+        gateway.system.change("i", status=InstanceStatus.WORKING, publish=False)
+        await gateway.settle()
+        gateway.clock.move(LOOK)
+        (changed,) = await client.of("instancesChanged")
+        assert changed["items"][0]["status"] == "working"
 
 
 async def test_an_empty_list_is_a_page_too(gateway: Running) -> None:

@@ -268,6 +268,22 @@ def test_what_a_rerun_makes_stale_is_sent() -> None:
     assert not reader.statuses["#.list"]["stale"]
 
 
+def test_what_has_become_stale_is_found_out_when_somebody_sees_it() -> None:
+    mirrored = mirror(
+        TaskRecord(path="#.list", status=OK, bound=1, left=2, revision=8),
+        TaskRecord(path="#.resize", status=OK, bound=3, left=4, own=OK, own_left=4, count=0, revision=9),
+        TaskRecord(path="#.zip", status=OK, bound=5, left=9, own=OK, own_left=6, revision=9),
+        TaskRecord(path="#.zip.a", status=OK, bound=7, left=8, revision=9),
+    )
+    mirrored.apply(event(11, TaskChange(path="#.list", status=OK, bound=20, left=21)))
+    pending = mirrored.take_pending(stale=Lens(("#",)).shows_tasks)
+    assert set(pending.tasks) == {"#.list"}
+    assert not mirrored.changed_unsent
+    assert whole(mirrored, Lens(None)).statuses["#.zip.a"]["stale"]
+    pending = mirrored.take_pending(stale=Lens(("#", "#.zip")).shows_tasks)
+    assert "#.zip.a" in pending.tasks
+
+
 def test_after_the_end_the_status_is_said_with_every_revision() -> None:
     mirrored, reader = mirror(), Reader()
     mirrored.apply(event(11, instance=InstanceChange(status=InstanceStatus.DONE)))
@@ -397,12 +413,24 @@ def test_many_log_lines_are_sent_in_frames_of_a_bounded_size() -> None:
 
 
 def test_what_cannot_be_told_is_known_to_be_so() -> None:
-    mirrored = mirror(TaskRecord(path="#.resize", count=3, revision=7))
-    assert mirrored.can_tell(10, Lens(None))
-    assert mirrored.can_tell(7, Lens(None))
-    assert not mirrored.can_tell(6, Lens(None)), "an item may have been removed meanwhile"
-    assert mirrored.can_tell(6, Lens(("#.zip",)))
-    assert not mirrored.can_tell(11, Lens(None))
+    instance = InstanceRecord(id="i", epoch=1, revision=10, plan=PLAN)
+    mirrored = Mirror(instance, [TaskRecord(path="#.resize", count=3, revision=7)], removed_at=6)
+    assert mirrored.can_tell(10)
+    assert mirrored.can_tell(6)
+    assert not mirrored.can_tell(5), "an item was removed since, and nobody knows which"
+    assert not mirrored.can_tell(11)
+
+
+def test_items_that_may_have_come_since_are_told_though_nothing_happened_to_them() -> None:
+    mirrored = mirror(
+        TaskRecord(path="#.resize", count=2, revision=7),
+        TaskRecord(path="#.resize[0]", status=OK, revision=8),
+    )
+    items = {"#.resize[0]", "#.resize[0].small", "#.resize[1]", "#.resize[1].small"}
+    assert set(mirrored.changed(6, Lens(None))) == {"#.resize", *items}
+    assert set(mirrored.changed(6, Lens(("#.resize[1]",)))) == {"#.resize[1]", "#.resize[1].small"}
+    assert mirrored.changed(7, Lens(None)) == ["#.resize[0]"]
+    assert mirrored.changed(8, Lens(None)) == []
 
 
 PATHS = ("#.list", "#.resize", "#.zip", "#.zip.a", "#.zip.b")
@@ -462,7 +490,7 @@ def test_whoever_is_sent_whatever_in_between_ends_where_the_instance_is(
                     sent[place] = mirrored.revision
                     current[place].read(made)
         for place in readers:
-            if mirrored.can_tell(slow[place].revision, LENSES[place]):
+            if mirrored.can_tell(slow[place].revision):
                 slow[place].read(frames.catch_up(mirrored, LENSES[place], slow[place].revision, whole=False))
     pending, states = mirrored.take_pending(), frames.States(mirrored)
     for place, lens in enumerate(LENSES):

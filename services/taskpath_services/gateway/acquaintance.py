@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from taskpath.runtime.bus import Bus, BusLost
+from taskpath.runtime.bus import Bus, BusClosed, BusLost
 from taskpath.runtime.clock import Clock
 from taskpath.runtime.service import Service
 from taskpath_proto import topology
@@ -23,6 +23,9 @@ from taskpath_services.gateway.hearing import Hearing
 
 HEAR_SECONDS: Final = 2.0
 """How long executors have to announce themselves when they were asked."""
+
+PROBE_SECONDS: Final = 2.0
+"""How long the broker has to answer when it is in doubt whether it does."""
 
 
 class Acquaintance(Service):
@@ -43,6 +46,7 @@ class Acquaintance(Service):
         self._asked_at = clock.now()
         self._waiting: set[asyncio.Future[None]] = set()
         self._met = False
+        self._answered: asyncio.Future[bool] | None = None
 
     async def on_start(self) -> None:
         """Listens, then asks who is there."""
@@ -98,11 +102,22 @@ class Acquaintance(Service):
 
     async def _reachable(self) -> bool:
         """Whether the broker answers. If it does not, that nobody is heard says nothing."""
+        if not self._bus.connected:
+            return False
+        answered = self._answered
+        if answered is None or answered.done():
+            answered = self._answered = asyncio.get_running_loop().create_future()
+            self.spawn(self._probe(answered), "probe")
+        await asyncio.wait({answered}, timeout=PROBE_SECONDS)
+        return answered.done() and answered.result()
+
+    async def _probe(self, answered: asyncio.Future[bool]) -> None:
         try:
             await self._bus.depth(topology.scheduler_mailbox(0))
-        except BusLost:
-            return False
-        return True
+        except (BusLost, BusClosed):
+            answered.set_result(False)
+        else:
+            answered.set_result(True)
 
     def _patience(self) -> float:
         """For how many seconds from now an announcement is waited for."""

@@ -79,6 +79,9 @@ def info_of(error: Exception, doing: str) -> ErrorInfo:
         return ErrorInfo(ErrorCode.UNAVAILABLE, "The system is stopping; try again.")
     if isinstance(error, BusLost):
         return ErrorInfo(ErrorCode.UNAVAILABLE, UNREACHABLE)
+    if isinstance(error, (OverflowError, UnicodeEncodeError)):
+        # What came in was readable and does not fit into a message.
+        return ErrorInfo(ErrorCode.INVALID_REQUEST, "A number or a text of the call is out of range.")
     log.error("unexpected error", doing=doing, exc_info=error)
     return ErrorInfo(ErrorCode.UNAVAILABLE, "Something went wrong in the gateway; its log says what.")
 

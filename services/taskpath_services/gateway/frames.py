@@ -79,7 +79,9 @@ class States:
         return encoded
 
 
-def change(mirror: Mirror, pending: Pending, lens: Lens, states: States, base: int) -> list[bytes]:
+def change(
+    mirror: Mirror, pending: Pending, lens: Lens, states: States, base: int, also: Sequence[str] = ()
+) -> list[bytes]:
     """The frames of what has just changed, as it is seen through a lens.
 
     If nothing of it is, or if the instance is at rest, the status is said again: the revision has risen, and
@@ -91,9 +93,12 @@ def change(mirror: Mirror, pending: Pending, lens: Lens, states: States, base: i
         lens: what is seen.
         states: shared by all lenses.
         base: the revision that these clients have at least.
+        also: tasks that are seen through the lens and said to have changed, too.
     """
     collapsed, shows = mirror.collapsed, lens.shows
     seen = [path for path in pending.tasks if shows(path, collapsed)]
+    if also:
+        seen = list(dict.fromkeys([*also, *seen]))
     removed = [path for path in pending.removed if shows(path, collapsed)]
     frames = [
         _encode(ExecutionError(id=mirror.id, task_path=path, error=error))

@@ -34,6 +34,11 @@ class Lens:
         self._items = tuple(pattern for pattern in self._tasks if pattern.names_items)
 
     @property
+    def shows_tasks(self) -> bool:
+        """Whether any task may be seen."""
+        return self.key is None or bool(self._tasks)
+
+    @property
     def item_patterns(self) -> tuple[str, ...]:
         """The patterns that name items: what they name is seen though its foreach is collapsed."""
         return tuple(pattern.text for pattern in self._items)

@@ -39,7 +39,7 @@ class Mirror:
         records: the records of its tasks, as read.
         lenses: those that name items.
         items: the records of the items that they name, read no earlier.
-        removed_at: the revision at which tasks were last removed before that.
+        removed_at: the revision at which tasks were last removed before that, it is not known which.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Mirror:
         self._expanded: dict[str, int] = {}
         self._removals: deque[tuple[int, str]] = deque()
         self._renumbered = True
+        self._overlooked = False
         self._fill(records, items)
 
     @property
@@ -112,17 +113,9 @@ class Mirror:
                 if path in self.collapsed:
                     yield from self._named(inner, path, lens)
 
-    def can_tell(self, since: int, lens: Lens) -> bool:
-        """Whether what changed after ``since`` is known: whether nothing can have been removed unseen."""
-        if since > self.revision or since < self._removed_at:
-            return False
-        return since >= self.complete_from or not any(
-            record.count is not None
-            and record.revision > since
-            and path not in self.collapsed
-            and lens.shows(path, self.collapsed)
-            for path, record in self.tasks.items()
-        )
+    def can_tell(self, since: int) -> bool:
+        """Whether what changed after ``since`` is known: whether nothing was removed unseen."""
+        return self._removed_at <= since <= self.revision
 
     def changed(self, since: int, lens: Lens) -> list[str]:
         """The tasks seen through the lens that look different since a revision that :meth:`can_tell`."""
@@ -136,6 +129,9 @@ class Mirror:
                     or (unknown and self._stale.get(path, 0))
                 ) and lens.shows(path, self.collapsed):
                     found[path] = None
+                if unknown and record.count is not None and record.revision > since:
+                    # It may have got its items after that; those that nothing happened to have no record.
+                    found.update(dict.fromkeys(self._below(path, lens)))
         for foreach, revision in self._expanded.items():
             if revision > since:
                 found.update(dict.fromkeys(self._below(foreach, lens)))
@@ -150,18 +146,26 @@ class Mirror:
         """Whether the description is, or may be, newer than a revision."""
         return self._described > since or since < self.complete_from
 
-    def take_pending(self) -> Pending:
-        """What has changed since this was last asked."""
-        self.renumber()
+    def take_pending(self, *, stale: bool = True) -> Pending:
+        """What has changed since this was last asked.
+
+        Args:
+            stale: whether anybody sees what has become stale; finding out looks at every task.
+        """
+        if stale:
+            self.renumber()
+        else:
+            self._overlooked = self._overlooked or self._renumbered
+            self._renumbered = False
         pending, self.pending = self.pending, Pending()
         pending.removed = [path for path in dict.fromkeys(pending.removed) if not self._exists(path)]
         return pending
 
     def renumber(self) -> None:
         """Brings staleness up to date; what has become stale or fresh is pending."""
-        if not self._renumbered:
+        if not self._renumbered and not self._overlooked:
             return
-        self._renumbered = False
+        self._renumbered = self._overlooked = False
         before, now = self._stale, stale_of(self.plan, self.tasks)
         if self.items and any(now.get(path) for path in self.collapsed):
             counted = stale_of(self.plan, {**self.tasks, **self.items})
@@ -336,7 +340,7 @@ class Mirror:
         self.pending.removed.extend(items)
         for path in items:
             if len(self._removals) == _MOST_REMOVALS:
-                self.complete_from = max(self.complete_from, self._removals.popleft()[0])
+                self._removed_at = max(self._removed_at, self._removals.popleft()[0])
             self._removals.append((self.revision, path))
         for below in (self.tasks, self.items, self.pending.tasks, self._stale_changed, self._expanded):
             for path in [path for path in below if "[" in path and _is_under_any(path, gone)]:

@@ -66,7 +66,7 @@ class GatewayService(Service):
         self._metrics = Metrics()
         self._caller = Caller(bus, clock, "gateway", READ_SECONDS)
         self._opening = Opening(self._caller, clock, settings.partitions, self._acquaintance)
-        self._reads = Reads(self._caller)
+        self._reads = Reads(self._caller, READ_SECONDS)
         self._watches = Watches(bus, clock, settings.partitions, self._reads, self._metrics)
         self._lists = Lists(bus, clock, self._reads)
         values = Values(self._caller, settings.max_value, READ_SECONDS)
@@ -133,16 +133,8 @@ class GatewayService(Service):
             self._streams,
             version("taskpath"),
         )
-        pages = Pages()
         app.add_routes([call.serving() for call in calls])
-        app.add_routes(
-            [
-                web.get("/ws", self._sockets.serve),
-                web.get("/", pages.index),
-                web.get("/i/{instance:[^/]+}", pages.index),
-                web.get("/{file:[^?]+}", pages.file),
-            ]
-        )
+        app.add_routes([web.get("/ws", self._sockets.serve), *Pages().routes()])
 
 
 def _guarding(access: Access, opening: Opening) -> Middleware:

@@ -102,7 +102,7 @@ def _clause(error: Exception) -> str:
     text = str(error)
     if len(text) > _MOST_CLAUSE:
         text = f"{text[: _MOST_CLAUSE // 2]}…{text[-_MOST_CLAUSE // 2 :]}"
-    return text[:1].lower() + text[1:]
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 def _known(error: msgspec.ValidationError, kind: Any) -> str:

@@ -119,7 +119,7 @@ class Viewer:
         if watch is None or watch.mirror is None or not self._behind:
             return
         mirror, round_ = watch.mirror, watch.rounds
-        if self.cursor is not None and not mirror.can_tell(self.cursor, self.lens):
+        if self.cursor is not None and not mirror.can_tell(self.cursor):
             self._reason = (
                 f"the instance is at revision {mirror.revision}, not yet at {self.cursor}"
                 if self.cursor > mirror.revision

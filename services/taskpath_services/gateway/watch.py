@@ -21,6 +21,8 @@ from taskpath_services.gateway.viewer import Viewer
 _MOST_WAITING: Final = 10_000
 _MOST_HELD_MS: Final = 1_000
 _CACHE_BYTES: Final = 512 * 1024
+_MOST_NAMED: Final = 4_000
+"""Of more tasks the states are not made at once."""
 
 
 class Audience:
@@ -202,21 +204,27 @@ class Watch:
         if mirror is None:
             return
         began = perf_counter()
-        pending = mirror.take_pending()
+        pending = mirror.take_pending(
+            stale=any(audience.lens.shows_tasks for audience in self.audiences.values())
+        )
         states = frames.States(mirror)
         revision = mirror.revision
         self.rounds += 1
         self._held_from = None
         for audience in self.audiences.values():
             audience.cache = None
+            named: list[str] = []
             if pending.expanded and audience.lens.item_patterns:
-                for viewer in audience.viewers:
-                    viewer.fall_behind()
+                # Other items than before are named; they are not among what has changed.
+                named = mirror.changed(audience.sent, audience.lens)
+                if len(named) > _MOST_NAMED:
+                    for viewer in audience.viewers:
+                        viewer.fall_behind()
             current = [viewer for viewer in audience.viewers if viewer.current]
             if not current:
                 audience.sent = revision
                 continue
-            made = frames.change(mirror, pending, audience.lens, states, audience.sent)
+            made = frames.change(mirror, pending, audience.lens, states, audience.sent, named)
             audience.sent = revision
             self._metrics.encoded.inc(len(made))
             taken = sum(viewer.offer(made, revision) for viewer in current)
@@ -224,7 +232,11 @@ class Watch:
         self._pace.sent(now, (perf_counter() - began) * 1000)
 
     def catch_up(self, lens: Lens, since: int | None, *, whole: bool) -> Iterator[bytes]:
-        """The frames for a viewer that is not up to date; a few of them are kept for the next one."""
+        """The frames for a viewer that is not up to date.
+
+        What is not too large is made at once and kept for others, for many fall behind together; the rest is
+        made while it is sent.
+        """
         mirror, audience = self.mirror, self.audiences.get(lens.key)
         if mirror is None or audience is None:
             return
@@ -232,17 +244,18 @@ class Watch:
         if audience.cache is not None and audience.cache[0] == key:
             yield from audience.cache[1]
             return
-        made: list[bytes] | None = []
+        making = frames.catch_up(mirror, lens, since, whole=whole)
+        made: list[bytes] = []
         size = 0
-        for frame in frames.catch_up(mirror, lens, since, whole=whole):
+        for frame in making:
+            made.append(frame)
             size += len(frame)
-            if made is not None:
-                made.append(frame)
-                if size > _CACHE_BYTES:
-                    made = None
-            yield frame
-        if made is not None and self.mirror is mirror and mirror.revision == key[2]:
+            if size > _CACHE_BYTES:
+                break
+        else:
             audience.cache = (key, made)
+        yield from made
+        yield from making
 
     def resynced(self) -> None:
         """A viewer was told to start over."""

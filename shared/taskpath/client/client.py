@@ -351,12 +351,18 @@ class Client:
             TimeoutError: it has not ended in that time.
         """
         async with asyncio.timeout(timeout):
-            instance = await self.get(id, paths=[ROOT])
-            if not instance.deleted and not instance.at_rest:
+            if not await self._known_to_rest(id):
                 async with aclosing(self.watch(id, paths=[ROOT])) as changes:
                     async for _ in changes:
                         pass
             return await self.get(id)
+
+    async def _known_to_rest(self, id: str) -> bool:
+        """Whether an instance is over. Of one that we have started ourselves a watch tells that as well."""
+        if id in self._started:
+            return False
+        instance = await self.get(id, paths=[ROOT])
+        return instance.deleted or instance.at_rest
 
     async def _command(self, id: str, verb: str, body: dict[str, Any]) -> int:
         key = uuid.uuid4().hex

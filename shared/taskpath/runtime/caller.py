@@ -7,6 +7,7 @@ import itertools
 import uuid
 from typing import Final, TypeVar
 
+import msgspec
 import structlog
 
 from taskpath.runtime.bus import Bus, BusClosed, BusLost, Inbox
@@ -15,7 +16,7 @@ from taskpath.runtime.service import Service
 from taskpath_proto import topology
 from taskpath_proto.calls import Answer, Call, Command, Query, Response
 from taskpath_proto.errors import ErrorCode, TaskpathError
-from taskpath_proto.queries import AskPlace, Place, PutBlob
+from taskpath_proto.queries import AskPlace, ClaimPartition, Place, PutBlob
 
 log = structlog.get_logger("taskpath")
 
@@ -23,6 +24,13 @@ R = TypeVar("R", bound=Response)
 
 LARGE: Final = 128 * 1024
 """A text of more characters does not go through a mailbox: a broker's messages stay below 1 MiB."""
+
+UNANSWERED: Final = 3.0
+"""After so many seconds a call is sent again; then after twice as many, and so on."""
+
+ONCE: Final = (ClaimPartition, PutBlob)
+"""What is not sent again: a second claim would end the ownership that the first has begun, and a large value
+takes its time."""
 
 _AGAIN_SECONDS: Final = 1.0
 """How long to wait before a reply queue is opened again that the broker refused."""
@@ -51,9 +59,16 @@ class Caller(Service):
         self._waiting: dict[int, asyncio.Future[Response]] = {}
 
     async def ask(
-        self, mailbox: str, body: Command | Query, expected: type[R], timeout: float | None = None
+        self,
+        mailbox: str,
+        body: Command | Query,
+        expected: type[R],
+        timeout: float | None = None,
     ) -> R:
         """Sends a call and returns its answer.
+
+        On a bus that outlives those who answer it is sent again while no answer comes: who had it may have
+        ended, and whoever takes his place knows nothing of it. A repeat does no harm.
 
         Args:
             mailbox: whom to ask.
@@ -78,6 +93,8 @@ class Caller(Service):
         try:
             async with asyncio.timeout(limit):
                 await self._bus.send(mailbox, call)
+                if self._bus.durable and not isinstance(body, ONCE):
+                    await self._insist(mailbox, call, answered)
                 response = await answered
         except TimeoutError:
             raise TaskpathError(
@@ -92,6 +109,13 @@ class Caller(Service):
         if not isinstance(response, expected):
             raise TypeError(f"{mailbox} answered {type(response).__name__} where {expected.__name__} is due")
         return response
+
+    async def _insist(self, mailbox: str, call: Call, answered: asyncio.Future[Response]) -> None:
+        """Sends a call again until it is answered."""
+        pause = UNANSWERED
+        while not (await asyncio.wait({answered}, timeout=pause))[0]:
+            await self._bus.send(mailbox, msgspec.structs.replace(call, again=True))
+            pause *= 2
 
     async def on_start(self) -> None:
         """Opens the reply queue."""
@@ -122,6 +146,7 @@ class Caller(Service):
         except BusClosed:
             return
         finally:
+            self._give_up()
             await inbox.close()
 
     async def _read(self, inbox: Inbox) -> None:

@@ -2,7 +2,7 @@
 
 ``/healthz`` answers as long as the event loop does. ``/readyz`` answers 200 when the service works and the
 broker is connected, else 503 with the reason. ``/metrics`` is for Prometheus. The gateway, which speaks HTTP
-anyway, has its own.
+anyway, has its own; before it can serve, this answers for it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from typing import Final
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry, Gauge, Metric, exposition
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from taskpath.runtime.clock import Clock
 from taskpath.runtime.service import Service
+from taskpath_proto.errors import ErrorCode, ErrorInfo
+from taskpath_proto.packets import ErrorBody, ErrorResponse
 
 LAG_SECONDS: Final = 1.0
 """How often it is measured how late the event loop is."""
@@ -72,7 +75,7 @@ class Health(Service):
 
     async def on_start(self) -> None:
         """Listens."""
-        app = web.Application()
+        app = web.Application(middlewares=[self._nothing_else])
         app.router.add_get("/healthz", self._alive)
         app.router.add_get("/readyz", self._ready)
         app.router.add_get("/metrics", self._metrics)
@@ -87,6 +90,21 @@ class Health(Service):
         """Listens no more."""
         if self._runner is not None:
             await self._runner.cleanup()
+
+    @web.middleware
+    async def _nothing_else(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Whoever wants something else from a service that is not ready may find it here later."""
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            if (reason := self._unready()) is None:
+                raise
+            error = ErrorInfo(ErrorCode.UNAVAILABLE, reason)
+            return web.json_response(
+                body=msgspec.json.encode(ErrorResponse(ErrorBody.of(error))),
+                status=503,
+                headers={"Retry-After": "1"},
+            )
 
     async def _alive(self, request: web.Request) -> web.Response:
         return _answer(200, Condition("ok"))

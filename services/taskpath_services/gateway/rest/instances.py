@@ -41,6 +41,9 @@ from taskpath_services.gateway.values import Values, ref_of
 
 _BREATH: Final = 1_000
 
+Time: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**53) + 1, le=2**53 - 1)]
+"""Ms since epoch."""
+
 Shown: TypeAlias = InstanceDocument | TombstoneDocument
 
 
@@ -74,8 +77,8 @@ class ListQuery(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fiel
     status: InstanceStatus | None = None
     workflow: str | None = None
     name: str | None = None
-    created_after: int | None = None
-    created_before: int | None = None
+    created_after: Time | None = None
+    created_before: Time | None = None
     limit: PageSize = 50
     cursor: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)] | None = None
 

@@ -83,7 +83,8 @@ async def asked(call: Awaitable[T], seconds: float | None = CALL_SECONDS) -> T:
         raise Silent("the broker did not answer in time") from None
     except BusLost:
         raise
-    except (AMQPError, OSError, RuntimeError, EOFError) as error:
+    except (AMQPError, OSError, RuntimeError, EOFError, StopAsyncIteration) as error:
+        # The last is how the client tells of an end of the stream while it still greets the broker.
         raise BusLost(said(error)) from error
 
 
@@ -178,6 +179,10 @@ class Link(Service):
                 tries += 1
                 broker = str(self._address)
                 log.warning("no connection", connection=self._called, broker=broker, reason=str(error))
+            except Exception as error:
+                # Whatever it is: without this task nobody would ever connect again.
+                tries += 1
+                log.error("connection failed", connection=self._called, exc_info=error)
             delay = min(FIRST_DELAY * 2 ** min(tries, 10), LAST_DELAY)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
 
