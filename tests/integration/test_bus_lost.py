@@ -14,6 +14,7 @@ from taskpath_proto.codec import Message
 from taskpath_proto.events import WantSnapshot
 from taskpath_proto.queries import PutBlob, ReadInstance
 from taskpath_proto.records import InstanceStatus, TaskChange, TaskStatus
+from taskpath_services.gateway.watches import AGAIN_AT_ONCE
 from tests.support.gateway import Running, running
 from tests.support.storage import System, changed, created
 
@@ -86,6 +87,34 @@ async def test_calls_are_unavailable_while_the_broker_is_away(gateway: Running) 
         await gateway.settle()
         await gateway.call("GET", "/instances/i")
         await client.watch("i")
+
+
+async def test_watches_are_read_again_a_few_at_once(gateway: Running) -> None:
+    several = 3 * AGAIN_AT_ONCE
+    reading = most = 0
+    go = asyncio.Event()
+
+    async def hold(query: object) -> None:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        await go.wait()
+        reading -= 1
+
+    async with gateway.client() as client:
+        for number in range(several):
+            gateway.system.create(f"i{number}", status=WORKING)
+            await client.watch(f"i{number}")
+        await gateway.bus.lose()
+        gateway.system.reading = hold
+        await back(gateway)
+        await gateway.settle()
+        go.set()
+        told = set[str]()
+        while len(told) < several:
+            if (packet := await client.next())["type"] == "setWorkflowStatus":
+                told.add(packet["id"])
+        assert most == AGAIN_AT_ONCE
 
 
 async def test_a_live_list_is_asked_for_again(gateway: Running) -> None:

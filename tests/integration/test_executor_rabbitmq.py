@@ -54,7 +54,8 @@ async def executor_at(
         try:
             yield executor
         finally:
-            await executor.stop()
+            stopping = executor.stop()
+            await (moving(clock, stopping) if isinstance(clock, ManualClock) else stopping)
 
 
 class Crew:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from structlog.testing import capture_logs
 
 from taskpath.runtime.bus import BusClosed, BusLost
 from taskpath.runtime.buses.rabbitmq import RabbitBus
+from taskpath.runtime.buses.rabbitmq.link import asked
 from taskpath.runtime.buses.rabbitmq.parcels import MOST_MESSAGES
 from taskpath.runtime.caller import Caller, answer
 from taskpath.runtime.clock import SystemClock
@@ -246,3 +248,34 @@ async def test_a_caller_outlives_its_connection(url: str) -> None:
         await other.send(new.reply_to, answer(new, ValueRead("new")))
         assert await asking == ValueRead("new")
         await caller.stop()
+
+
+async def test_a_broker_that_goes_while_it_greets_is_tried_again(url: str) -> None:
+    """As one that is killed, or still starts: the stream ends within its first frame, or just behind it."""
+    whole = await greeting_of(url)
+    async with proxy_to(url) as proxy:
+        proxy.cut_short += [1, whole, whole + 1]
+        async with rabbit_bus(proxy.url) as bus:
+            await until_back(bus)
+        assert not proxy.cut_short
+        assert proxy.accepted == 3 + 2
+
+
+async def greeting_of(url: str) -> int:
+    """How many bytes the first frame of the broker has."""
+    target = urlsplit(url)
+    reader, writer = await asyncio.open_connection(target.hostname, target.port)
+    writer.write(b"AMQP\0\0\x09\x01")
+    head = await reader.readexactly(7)
+    writer.close()
+    await writer.wait_closed()
+    return len(head) + int.from_bytes(head[3:], "big") + 1
+
+
+async def test_a_stream_that_ends_is_a_lost_connection_however_the_client_says_so() -> None:
+    async def greets(error: BaseException) -> None:
+        raise error
+
+    for error in (StopAsyncIteration(), EOFError(), ConnectionResetError(), RuntimeError("closed")):
+        with pytest.raises(BusLost):
+            await asked(greets(error))

@@ -99,9 +99,14 @@ async def test_it_waits_for_a_store_that_is_away_when_it_starts(keeper: Keeper) 
         status, said = await ask(url + "/readyz")
         assert status == 503
         assert "the shelf is locked" in said
+        # Whoever looks for what the service will serve here is told to come again, not that there is nothing.
+        async with aiohttp.ClientSession() as session, session.get(f"{url}/api/v1/instances") as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+            assert (await answer.json())["error"]["code"] == "UNAVAILABLE"
         assert (await ask(url + "/healthz"))[0] == 200
         await second.started.wait()
         assert (await ask(url + "/readyz"))[0] == 200
+        assert (await ask(url + "/api/v1/instances"))[0] == 404
         assert not task.done()
 
 

@@ -92,6 +92,7 @@ class Cluster:
         settings: of all of them, as environment variables.
         counts: how many of each role.
         port: of the first gateway; None for a free one.
+        firsts: further settings of the first of a role.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Cluster:
         settings: Mapping[str, str],
         counts: Mapping[str, int] = TWO_OF_EACH,
         port: int | None = None,
+        firsts: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.settings = dict(settings)
         self._keeper = keeper
@@ -108,8 +110,10 @@ class Cluster:
         self._processes: dict[str, list[ServiceProcess]] = {role: [] for role in ROLES}
         for role in ROLES:
             for number in range(counts.get(role, 0)):
-                first = port is not None and role == "gateway" and number == 0
-                self._new(role, {"TASKPATH_PORT": str(port)} if first else None)
+                further = dict((firsts or {}).get(role, {})) if number == 0 else {}
+                if port is not None and role == "gateway" and number == 0:
+                    further["TASKPATH_PORT"] = str(port)
+                self._new(role, further)
 
     @property
     def gateway(self) -> Sequence[ServiceProcess]:

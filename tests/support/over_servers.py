@@ -58,11 +58,11 @@ async def over_servers(app: App, **flags: Any) -> AsyncIterator[str]:
         await begin("scheduler", lambda bus: SchedulerService(bus, clock, settings))
         gateway = await begin("gateway", lambda bus: GatewayService(bus, clock, settings))
         await begin("executor", lambda bus: ExecutorService(bus, clock, settings, app))
-        await _heard(gateway.url)
+        await until_heard(gateway.url)
         yield gateway.url
 
 
-async def _heard(url: str) -> None:
+async def until_heard(url: str) -> None:
     """Returns when the gateway has heard of the executor."""
     async with asyncio.timeout(10), aiohttp.ClientSession() as session:
         while True:

@@ -15,6 +15,7 @@ class Proxy:
         refusing: whether new connections are closed at once.
         accepted: how many connections have been let through.
         tried: is set when somebody has tried to connect.
+        cut_short: for each of the next connections, after how many bytes from the server it ends.
 
     Args:
         target: the URL of the server.
@@ -24,6 +25,7 @@ class Proxy:
         self.refusing = False
         self.accepted = 0
         self.tried = asyncio.Event()
+        self.cut_short: list[int] = []
         self._target = urlsplit(target)
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
@@ -69,6 +71,7 @@ class Proxy:
             writer.transport.abort()
             return
         self.accepted += 1
+        most = self.cut_short.pop(0) if self.cut_short else None
         try:
             there, back = await asyncio.open_connection(self._target.hostname, self._target.port)
         except OSError:
@@ -77,18 +80,21 @@ class Proxy:
         both = {writer, back}
         self._writers |= both
         try:
-            await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+            await asyncio.gather(self._pass(reader, back), self._pass(there, writer, most))
         finally:
             self._writers -= both
             for end in both:
                 end.transport.abort()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int | None = None
+    ) -> None:
         try:
-            while data := await reader.read(65_536):
+            while most != 0 and (data := await reader.read(most or 65_536)):
                 await self._flowing.wait()
                 writer.write(data)
                 await writer.drain()
+                most = None if most is None else most - len(data)
             writer.write_eof()
         except OSError:
             writer.transport.abort()

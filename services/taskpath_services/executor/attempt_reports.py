@@ -114,7 +114,7 @@ class AttemptReports:
             attempt.path,
             outcome.status,
             started,
-            max(0, now - started),
+            now - started if now > started else 0,
             self._executor,
             value,
             outcome.count,

@@ -314,11 +314,11 @@ class Attempts:
         """An attempt has ended: its report is sent when what belongs to it is safe."""
         if attempt.over:
             return
-        if attempt.stop is Stop.TIMEOUT:
+        if attempt.stop is not None:
+            if attempt.stop is not Stop.TIMEOUT:
+                self._drop(attempt)
+                return
             outcome = self._timed_out(attempt)
-        elif attempt.stop is not None:
-            self._drop(attempt)
-            return
         self._remove(attempt)
         now = self.clock.now()
         if attempt.progress is not None:
@@ -333,7 +333,8 @@ class Attempts:
             attempt, outcome, now, outcome.value if json is None else Inline(json), None
         ):
             self._keep(attempt)
-        self.signal()
+        if self._watched:
+            self.signal()
 
     async def _finish_later(self, attempt: Attempt, outcome: Outcome, now: int) -> None:
         """Reports an attempt with logs, updaters or a large result."""

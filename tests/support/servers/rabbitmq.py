@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -120,7 +120,7 @@ class RabbitMQ(Program):
             "HOME": str(self.folder),  # where the Erlang cookie is
             "RABBITMQ_NODENAME": f"taskpath{self.port}@localhost",
             "RABBITMQ_DIST_PORT": str(self._distribution_port),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": " ".join(self._arguments()),
             "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
             "RABBITMQ_CONF_ENV_FILE": str(self.folder / "none.conf"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
@@ -130,6 +130,12 @@ class RabbitMQ(Program):
             # Its script then becomes the server, so that our process is the server itself.
             "RUNNING_UNDER_SYSTEMD": "true",
         }
+
+    def _arguments(self) -> Iterator[str]:
+        yield "-kernel inet_dist_use_interface {127,0,0,1}"
+        if self._consumer_timeout is not None:
+            # It looks for deliveries that are too old once a minute by itself.
+            yield "-rabbit channel_tick_interval 200"
 
     def is_ready(self) -> bool:
         with socket.create_connection(("127.0.0.1", self.port), 1.0) as connection:
