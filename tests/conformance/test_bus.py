@@ -155,6 +155,17 @@ async def test_the_depth_of_a_mailbox_is_what_nobody_has_taken(bus: Bus) -> None
     assert await bus.depth(MAILBOX) == 0
 
 
+async def test_the_readers_of_a_mailbox_are_those_that_have_not_paused(bus: Bus) -> None:
+    assert await bus.readers(MAILBOX) == 0
+    first = await bus.consume(MAILBOX)
+    await bus.consume(MAILBOX)
+    assert await bus.readers(MAILBOX) == 2
+    await first.pause()
+    assert await bus.readers(MAILBOX) == 1
+    await first.resume(prefetch=1)
+    assert await bus.readers(MAILBOX) == 2
+
+
 async def test_a_consumer_holds_no_more_than_its_prefetch(bus: Bus) -> None:
     if not bus.durable:
         return  # nothing is fetched before it is taken
@@ -380,7 +391,7 @@ async def test_closing_wakes_whoever_waits(bus: Bus) -> None:
         await seeing
     with pytest.raises(BusClosed):
         await bus.send(MAILBOX, message(1))
-    for late in (bus.consume(MAILBOX), bus.subscribe("k"), bus.depth(MAILBOX)):
+    for late in (bus.consume(MAILBOX), bus.subscribe("k"), bus.depth(MAILBOX), bus.readers(MAILBOX)):
         with pytest.raises(BusClosed):
             await late
     await bus.stop()

@@ -100,8 +100,8 @@ async def test_what_a_former_owner_says_is_refused(system: System) -> None:
         await bus.stop()
     async with system.load() as load:
         again = await load.client.get(ended.id)
-        assert (again.status, again.revision) == (seen.status, seen.revision)
-        assert again.statuses == seen.statuses
+        # Its revision may have gone on: that its handler has been called is written down after its end.
+        assert (again.status, again.statuses) == (seen.status, seen.statuses)
         await load.end()
     judge(load)
 

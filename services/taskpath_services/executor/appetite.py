@@ -5,8 +5,9 @@ moment. When there is no room, and that does not pass in a moment, nothing more 
 sent already is returned.
 
 Orders that came in a parcel with others, and find no worker, wait here. If the mailbox is empty meanwhile,
-somebody else may be idle: those that would not begin within a second are returned. If it is not empty,
-everybody is busy; then a little more may be taken, as it may be of a kind for which there are workers here.
+and somebody else reads it, who therefore has room, those that would not begin within a second are returned.
+If it is not empty, everybody is busy; then a little more may be taken, as it may be of a kind for which there
+are workers here.
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ PATIENCE_SECONDS: Final = 0.05
 FIRST_PROBE_SECONDS: Final = 0.1
 PROBE_SECONDS: Final = 1.0
 """How soon, and then how often, it is looked whether the mailbox is empty, while there is no room."""
-MOST_REST_SECONDS: Final = 64.0
-"""After orders were returned, others wait for twice as long before they are, but no longer than this."""
 
 
 class Workers(Protocol):
@@ -86,7 +85,6 @@ class Appetite:
         self._inbox = inbox
         self._decline = decline
         self._prefetch = MOST_PARCELS
-        self._rest = 0.0
         self._per_message = self._per_parcel = 1
 
     def ate(self, messages: int, orders: int) -> None:
@@ -114,7 +112,6 @@ class Appetite:
         """
         workers = self._workers
         if workers.has_room:
-            self._rest = 0.0
             if self.parcels >= 2 * self._prefetch:
                 await self._ask_for(self.parcels)
             return
@@ -138,23 +135,22 @@ class Appetite:
 
     async def _wait(self) -> None:
         """Waits for room; for a worker, if what waited here was returned; or for work that nobody takes."""
-        workers, spared, waited, probe = self._workers, False, 0.0, FIRST_PROBE_SECONDS
+        workers, spared, probe = self._workers, False, FIRST_PROBE_SECONDS
         while True:
             enough = _has_worker(workers) if spared else _has_room(workers)
             if await self._within(probe, enough):
                 return
             try:
                 empty = await self._bus.depth(self._mailbox) == 0
+                taken = empty and await self._bus.readers(self._mailbox) > 0
             except BusLost:
                 continue
             if enough():
                 return
-            waited = waited + probe if empty else 0.0
             if not empty and workers.may_probe and probe == PROBE_SECONDS:
                 return
-            if empty and not spared and waited >= self._rest and workers.spare():
+            if taken and workers.spare():
                 spared = True
-                self._rest = min(2 * self._rest or PROBE_SECONDS, MOST_REST_SECONDS)
             probe = PROBE_SECONDS
 
     async def _within(self, seconds: float, condition: Callable[[], bool]) -> bool:

@@ -199,6 +199,15 @@ class Bus(Protocol):
         is connected. Raises as :meth:`consume` does."""
         ...
 
+    async def readers(self, mailbox: str) -> int:
+        """How many read a mailbox now, all over the world: inboxes that are open and not paused.
+
+        Raises:
+            BusLost: the connection was lost, or is away.
+            BusClosed: the bus was closed.
+        """
+        ...
+
     async def depth(self, mailbox: str) -> int:
         """How much waits in a mailbox, without what was taken from it: messages, or parcels if it has those.
 

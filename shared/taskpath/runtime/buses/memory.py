@@ -86,6 +86,7 @@ class MemoryInbox:
         self._bus = bus
         self._queue = queue
         self._exclusive = exclusive
+        self.paused = False
         self._closed = False
         self._lost = False
         self._unacknowledged: dict[MemoryDelivery, list[tuple[Message, _Publication | None]]] = {}
@@ -121,11 +122,13 @@ class MemoryInbox:
     async def pause(self) -> Sequence[MemoryDelivery]:
         """Nothing is fetched before it is taken, so there is nothing to be given."""
         self._check()
+        self.paused = True
         return ()
 
     async def resume(self, prefetch: int) -> None:
-        """There is nothing to do, either."""
+        """Counts as a reader again."""
         self._check()
+        self.paused = False
 
     def _check(self) -> None:
         if self._lost:
@@ -394,7 +397,15 @@ class MemoryBus:
 
     async def depth(self, mailbox: str) -> int:
         """How many messages wait in a mailbox."""
+        queue = self._existing(mailbox)
+        return len(queue.waiting) if queue is not None else 0
+
+    async def readers(self, mailbox: str) -> int:
+        """How many read a mailbox and have not paused."""
+        queue = self._existing(mailbox)
+        return sum(not inbox.paused for inbox in queue.consumers) if queue is not None else 0
+
+    def _existing(self, mailbox: str) -> _Queue | None:
         if not self.connected:
             raise BusClosed("the bus was closed") if self._closed else BusLost(AWAY)
-        queue = self._queues.get(mailbox)
-        return len(queue.waiting) if queue is not None else 0
+        return self._queues.get(mailbox)

@@ -144,11 +144,18 @@ class RabbitBus:
 
     async def depth(self, mailbox: str) -> int:
         """How many parcels wait in a mailbox, without what its consumers have fetched."""
+        return await self._ready_to_declare().depth(mailbox)
+
+    async def readers(self, mailbox: str) -> int:
+        """How many consumers a mailbox has: those that have paused are none."""
+        return await self._ready_to_declare().readers(mailbox)
+
+    def _ready_to_declare(self) -> Declaring:
         if not self._publisher.ready:
             raise BusClosed("the bus was closed")
         if self._declaring is None or self._link.connection is None:
             raise BusLost("there is no connection to the broker")
-        return await self._declaring.depth(mailbox)
+        return self._declaring
 
     async def _prepare(self, connection: Connection) -> None:
         self._declaring = Declaring(connection, self._names)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from aiormq import ChannelNotFoundEntity, Connection
+from aiormq import ChannelNotFoundEntity, Connection, spec
 from aiormq.abc import AbstractChannel
 
 from taskpath.runtime.bus import BusLost
@@ -94,15 +94,24 @@ class Declaring:
 
     async def depth(self, name: str) -> int:
         """How many parcels wait in a mailbox; none if there is no such mailbox."""
+        found = await self._look_at(name)
+        return (found.message_count or 0) if found is not None else 0
+
+    async def readers(self, name: str) -> int:
+        """How many consumers a mailbox has; none if there is no such mailbox."""
+        found = await self._look_at(name)
+        return (found.consumer_count or 0) if found is not None else 0
+
+    async def _look_at(self, name: str) -> spec.Queue.DeclareOk | None:
+        """What the broker says of a mailbox; None if there is no such mailbox."""
         async with self._lock:
             channel = await self._open()
             try:
-                found = await asked(channel.queue_declare(self._names.queue(name), passive=True))
+                return await asked(channel.queue_declare(self._names.queue(name), passive=True))
             except BusLost as error:
                 if isinstance(error.__cause__, ChannelNotFoundEntity):
-                    return 0
+                    return None
                 raise
-            return found.message_count or 0
 
     async def _exchange(self) -> None:
         channel = await self._open()
