@@ -112,11 +112,17 @@ async def test_mariadb_is_away(system: System) -> None:
         known = load.accepted[0].id
         async with Client(system.cluster.url) as client:
             assert (await client.get(known)).id == known
+            # Only lists need the index.
+            made = await client.create("chain", 1, execute=True)
+            assert (await client.wait(made.id, timeout=HANG)).status == "done"
+        assert '"ready"' in system.cluster.gateway[1].ask("/readyz")
         await asyncio.to_thread(system.index.start)
         await load.more(BODIES)
         await load.end()
     judge(load)
     await listed_rightly(system, load)
+    async with Client(system.cluster.url) as client:
+        assert made.id in {item.id for item in (await client.list(workflow="chain", limit=200)).items}
 
 
 async def listed_rightly(system: System, load: Load) -> None:

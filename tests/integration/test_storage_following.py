@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
@@ -13,6 +14,7 @@ from taskpath_proto import topology
 from taskpath_proto.events import InstanceChanged, InstanceDeleted
 from taskpath_proto.queries import InstancesPage, InstanceSummary, ListInstances
 from taskpath_proto.records import InstanceChange, InstanceProgress, InstanceStatus
+from taskpath_services.storage import following
 from taskpath_services.storage.following import LAG, can_wait, index_steps
 from taskpath_services.storage.index.contract import IndexChange
 from taskpath_services.storage.records.contract import Outcome
@@ -44,6 +46,12 @@ def locked(folder: Path) -> Iterator[sqlite3.Connection]:
 async def row(system: System, id: str = "a") -> InstanceSummary:
     page = await system.caller.ask(topology.QUERIES, ListInstances(), InstancesPage)
     return next(item for item in page.items if item.id == id)
+
+
+async def followed(system: System, *ids: str) -> None:
+    """Returns when the index has what it missed; it is tried again as time passes."""
+    while sorted(await system.listed()) != list(ids):
+        system.clock.move(0.1)
 
 
 async def test_progress_waits_for_the_records_only(system: System, tmp_path: Path) -> None:
@@ -118,6 +126,35 @@ async def test_an_index_that_is_away_holds_up_no_progress_and_gets_it_later(
     system.clock.move(LAG)
     await system.publish(created(id="b"))
     assert (await row(system)).progress.done == 2
+
+
+async def test_an_index_that_is_away_holds_up_nothing_and_gets_it_later(
+    system: System, tmp_path: Path
+) -> None:
+    await system.publish(created())
+    with locked(tmp_path):
+        await system.publish(created(id="b"))
+        await system.publish(changed(2, instance=InstanceChange(status=InstanceStatus.DONE)))
+        await system.publish(created(id="c"))
+        await system.publish(InstanceDeleted("c", 0, 1, 2))
+    await system.publish(created(id="d"))
+    await followed(system, "a", "b", "d")
+    assert (await row(system)).status is InstanceStatus.DONE
+
+
+async def test_what_is_too_far_behind_waits_for_the_index(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "MOST_BEHIND", 2)
+    await system.publish(created())
+    with locked(tmp_path):
+        await system.publish(created(id="b"))
+        await system.publish(created(id="c"))
+        waits = asyncio.ensure_future(system.publish(created(id="d")))
+        await system.clock.asleep(0.1)
+        assert not waits.done()
+    await followed(system, "a", "b", "c", "d")
+    await waits
 
 
 @pytest.mark.parametrize("field", InstanceChange.__struct_fields__)

@@ -233,18 +233,6 @@ async def test_a_locked_store_loses_nothing(system: System, tmp_path: Path) -> N
     assert (await system.view(ReadInstance("a"))).tasks[0].attempt == 1
 
 
-async def test_an_index_that_is_away_is_waited_for(system: System, tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "index.sqlite", isolation_level=None)) as other:
-        other.execute("begin immediate")
-        safe = system.publish(created())
-        await system.clock.asleep(0.1)
-        assert not safe.done()
-        other.execute("rollback")
-    system.clock.move(0.1)
-    await safe
-    assert await system.listed() == ["a"]
-
-
 async def test_a_store_that_is_away_answers_unavailable(system: System, tmp_path: Path) -> None:
     await system.publish(created())
     with closing(sqlite3.connect(tmp_path / "records.sqlite", isolation_level=None)) as other:

@@ -255,6 +255,8 @@ class SmallSystem:
                     await self.reading(body)
                 return self._read(body)
             case AskPartitions():
+                if self.reading is not None:
+                    await self.reading(body)
                 return Partitions(self._partitions)
             case AskPlace():
                 return Place(topology.QUERIES)

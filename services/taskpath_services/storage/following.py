@@ -1,8 +1,9 @@
 """How the index follows the records: at once with what a list is searched and ordered by, a moment later with
 how far instances are.
 
-So a step of a running instance waits for one commit, not for two. What was to follow when the process died is
-found again at the next start, where revisions are compared.
+So a step of a running instance waits for one commit, not for two. While the index is away nothing waits for
+it: what it has missed follows when it is back. What was to follow when the process died is found again at the
+next start, where revisions are compared.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ LAG: Final = 0.15
 MAX_GROUP: Final = 2_000
 """Steps in one commit; the batch that passes it is not cut."""
 
+MOST_BEHIND: Final = 50_000
+"""So many steps may wait for an index that is away; then whatever is to follow waits for it, too."""
+
 
 class Following(Service):
     """Brings changes into the index.
@@ -54,6 +58,8 @@ class Following(Service):
         self._applying: Gathering[Step, None] = Gathering(self._apply, MAX_GROUP)
         self._later: dict[str, IndexChange] = {}
         self._behind = asyncio.Event()
+        self._away = asyncio.Event()
+        self._under_way: dict[asyncio.Task[list[None]], int] = {}
 
     async def on_start(self) -> None:
         """Begins to follow."""
@@ -66,7 +72,7 @@ class Following(Service):
         await self._applying.close()
 
     async def follow(self, steps: Iterable[Step]) -> None:
-        """Takes steps, in their order; returns when the index has those that cannot wait.
+        """Takes steps, in their order; returns when the index has those that cannot wait, or is away.
 
         Raises:
             StoreUnavailable: only when the patience has ended.
@@ -83,7 +89,28 @@ class Following(Service):
         if self._later:
             self._behind.set()
         if now:
-            await self._applying.do(now)
+            await self._bring(now)
+
+    async def _bring(self, steps: list[Step]) -> None:
+        """Returns when the index has these steps, or is away and not too far behind."""
+        bringing = asyncio.get_running_loop().create_task(self._applying.do(steps), name="index: bring")
+        self._under_way[bringing] = len(steps)
+        bringing.add_done_callback(self._brought)
+        away = asyncio.ensure_future(self._away.wait())
+        try:
+            await asyncio.wait((bringing, away), return_when=asyncio.FIRST_COMPLETED)
+            if bringing.done() or sum(self._under_way.values()) > MOST_BEHIND:
+                await bringing
+        except asyncio.CancelledError:
+            bringing.cancel()
+            raise
+        finally:
+            away.cancel()
+
+    def _brought(self, bringing: asyncio.Task[list[None]]) -> None:
+        del self._under_way[bringing]
+        if not bringing.cancelled():
+            bringing.exception()  # that the patience has ended is known to whoever has ended it
 
     async def _trail(self) -> None:
         while True:
@@ -101,9 +128,17 @@ class Following(Service):
             await self._applying.do(list(steps.values()))
 
     async def _apply(self, steps: list[Step]) -> list[None]:
-        await self._patience.until_done("index", lambda: self._index.apply(steps))
+        await self._patience.until_done("index", lambda: self._try(steps))
+        self._away.clear()
         self._changed()
         return [None] * len(steps)
+
+    async def _try(self, steps: list[Step]) -> None:
+        try:
+            await self._index.apply(steps)
+        except StoreUnavailable:
+            self._away.set()
+            raise
 
 
 def can_wait(step: IndexChange) -> bool:
