@@ -21,7 +21,7 @@ from taskpath.runtime.clock import Clock
 from taskpath_proto import topology
 from taskpath_proto.codec import Message
 from taskpath_proto.errors import ErrorCode, TaskpathError
-from taskpath_proto.events import Probe
+from taskpath_proto.events import ExecutorBeat, Probe
 from taskpath_proto.queries import ClaimPartition, InstanceLoaded, LoadInstance, PartitionClaimed
 from taskpath_services.scheduler.committing import Committing
 from taskpath_services.scheduler.outlet import Outlet
@@ -92,8 +92,11 @@ class Owner:
         self._woken: asyncio.Future[None] | None = None
 
     def hear(self, message: Message) -> None:
-        """Takes in what is said to all owners; it is decided with the next batch."""
-        if self.owning.is_set():
+        """Takes in what is said to all owners; it is decided with the next batch.
+
+        That an executor is gone comes through the mailbox as well, behind its last report: only that counts.
+        """
+        if self.owning.is_set() and not (isinstance(message, ExecutorBeat) and message.gone):
             self._news.append(message)
             self._wake()
 
