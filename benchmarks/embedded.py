@@ -72,6 +72,24 @@ async def latency(number: int) -> None:
     table("execute → …, ms", ["", "p50", "p99", "n"], rows)
 
 
+async def again(sizes: list[int], repeats: int) -> None:
+    """Ms to run a part again, by the size of the tree."""
+    times: dict[int, list[tuple[float, float]]] = {}
+    async with system() as client:
+        ids = {}
+        for size in sizes:
+            made = await client.create("fan", {"n": size}, execute=True)
+            await client.wait(made.id, timeout=workloads.LIMIT_SECONDS)
+            ids[size] = made.id
+        for round_ in range(repeats + 1):
+            for size, id in ids.items():
+                taken = await workloads.again(client, id, size)
+                if round_:  # the first time reads the instance anew
+                    times.setdefault(size, []).append(taken)
+    rows = [[f"{n:,}", *(spread(list(column), 2) for column in zip(*times[n], strict=True))] for n in sizes]
+    table("run again, ms", ["items", "one item", "what is stale then"], rows)
+
+
 async def memory(size: int) -> None:
     """Bytes of the whole process per task."""
     async with system() as client:
@@ -89,6 +107,7 @@ async def main(quick: bool) -> None:
     await chains(1 if quick else 5)
     await one_chain(1 if quick else 5)
     await latency(100 if quick else 1_000)
+    await again([100, 1_000, 10_000] if quick else [100, 1_000, 10_000, 100_000], 3 if quick else 20)
     await memory(10_000 if quick else 100_000)
 
 

@@ -7,6 +7,7 @@ The executors of a cluster import this file as their app.
 * step: ms from one task's end to the next one's, in an otherwise idle system.
 * latency: ms from sending an execute to the packet that says ``ok``, and to the answer, which says that the
   execute is stored.
+* again: ms to run one item of a fan-out again, and then what has become stale by that (``mode="stale"``).
 * work: seconds for a fan-out of items that each take 20 ms of CPU, in threads or in processes.
 """
 
@@ -89,6 +90,17 @@ async def chains(client: Client) -> float:
 async def step(client: Client) -> float:
     """Ms per step of one long chain."""
     return 1000 * await run(client, "chain", STEPS) / STEPS
+
+
+async def again(client: Client, id: str, items: int) -> tuple[float, float]:
+    """Ms for running one item of a fan-out again, and for what is stale after that: the task behind it."""
+    begin = time.perf_counter()
+    await client.execute(id, f"#.work[{items // 2}]")
+    await client.wait(id, timeout=LIMIT_SECONDS)
+    between = time.perf_counter()
+    await client.execute(id, mode="stale")
+    await client.wait(id, timeout=LIMIT_SECONDS)
+    return 1000 * (between - begin), 1000 * (time.perf_counter() - between)
 
 
 async def latencies(client: Client, number: int) -> tuple[list[float], list[float]]:
