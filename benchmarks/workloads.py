@@ -26,6 +26,9 @@ LIMIT_SECONDS: Final = 300.0
 CHAINS, LENGTH = 50, 20
 STEPS = 100
 BUSY_SECONDS: Final = 0.02
+BEATS: Final = 20
+BEAT_SECONDS: Final = 0.1
+CROWDED: Final = 20
 
 
 async def count(data: Any) -> list[int]:
@@ -56,6 +59,29 @@ def fan(data: Any) -> list[Task]:
 def work(data: Any) -> list[Task]:
     """A list, and n items that take their time."""
     return [Task("list", count), Task("work", busy, foreach=True, process=data.get("process", False))]
+
+
+async def pause(arg: Any) -> Any:
+    """Takes its time, and no CPU."""
+    await asyncio.sleep(BEAT_SECONDS / 5)
+    return arg
+
+
+async def beat(arg: Any) -> float:
+    """Gives the time at which it ends, in seconds since epoch."""
+    await asyncio.sleep(BEAT_SECONDS)
+    return time.time()
+
+
+@app.workflow("pulse")
+def pulse(data: Any) -> list[Task]:
+    """Beats in sequence, beside n items that take their time."""
+    beats = [Task(f"t{number}", beat) for number in range(BEATS)]
+    items = [Task("work", pause, foreach=True, max_parallel=CROWDED)] if data["n"] else []
+    return [
+        Task("list", count),
+        Task("all", subtasks=[*items, Task("beats", subtasks=beats, sequential=True)]),
+    ]
 
 
 @app.workflow("chain")
