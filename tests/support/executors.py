@@ -1,4 +1,4 @@
-"""Executors on a bus that is durable as far as they can tell, and what they say of themselves."""
+"""Executors that a test drives, also on a bus that is durable as far as they can tell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from taskpath.runtime.buses.memory import MemoryBus
 from taskpath.runtime.clock import ManualClock
 from taskpath_proto import topology
 from taskpath_proto.codec import Message
-from taskpath_proto.work import Order
+from taskpath_proto.work import Order, TaskFinished
 from taskpath_services.executor.service import ExecutorService
 from tests.support.clocks import moving
 from tests.support.owner import Owner, executing
@@ -41,6 +41,19 @@ def items_of(run: Any, **fields: Any) -> App:
     app = App()
     app.workflow("w")(lambda: [Task("t", run, foreach=True, **fields)])
     return app
+
+
+def one_task(run: Any, **fields: Any) -> App:
+    """An app with the workflow ``w`` of one task ``t``."""
+    app = App()
+    app.workflow("w")(lambda: [Task("t", run, **fields)])
+    return app
+
+
+async def outcome(run: Any, argument: Any = None, **fields: Any) -> TaskFinished:
+    """How one task ends."""
+    async with executing(one_task(run, **fields)) as (owner, _):
+        return await owner.task("w", "#.t", argument)
 
 
 @asynccontextmanager
