@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
 from structlog.testing import capture_logs
 
 from taskpath.runtime.bus import BusClosed, BusLost
-from taskpath.runtime.buses.rabbitmq import RabbitBus
+from taskpath.runtime.buses.rabbitmq import RabbitBus, subscription
 from taskpath.runtime.buses.rabbitmq.link import asked
 from taskpath.runtime.buses.rabbitmq.parcels import MOST_MESSAGES
 from taskpath.runtime.caller import Caller, answer
@@ -149,6 +150,22 @@ async def test_a_confirm_that_does_not_come_is_not_waited_for_without_end(url: s
         while 2 not in seen:
             seen += numbers(await take(inbox, 1))  # its connection has lived on
         assert seen in ([0, 2], [0, 1, 2])
+
+
+async def test_a_subscription_of_which_nobody_knows_what_is_bound_is_over(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscription, "asked", partial(asked, seconds=0.2))
+    async with proxy_to(url) as proxy, rabbit_bus(proxy.url) as bus:
+        opened = await bus.subscribe("k")
+        taking = asyncio.ensure_future(opened.take())
+        proxy.stall()
+        with pytest.raises(BusLost):
+            await opened.bind("l")
+        with pytest.raises(BusLost):
+            await taking
+        proxy.go_on()
+        await opened.close()
 
 
 async def test_a_broker_short_of_memory_still_takes_acknowledgements(own: RabbitMQ) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import structlog
 from aiormq.abc import AbstractChannel, DeliveredMessage
@@ -62,15 +62,23 @@ class RabbitSubscription:
 
     async def bind(self, *keys: str) -> None:
         """Receives events with these keys from now on."""
-        self._check()
         for key in keys:
-            await asked(self._channel.queue_bind(self._queue, self._exchange, key))
+            self._check()
+            await self._ask(self._channel.queue_bind(self._queue, self._exchange, key))
 
     async def unbind(self, *keys: str) -> None:
         """Receives events with these keys no more."""
-        self._check()
         for key in keys:
-            await asked(self._channel.queue_unbind(self._queue, self._exchange, key))
+            self._check()
+            await self._ask(self._channel.queue_unbind(self._queue, self._exchange, key))
+
+    async def _ask(self, call: Awaitable[object]) -> None:
+        """Without an answer nobody knows what is bound: then it is over, and whoever reads opens another."""
+        try:
+            await asked(call)
+        except BusLost as error:
+            self._end(error)
+            raise
 
     async def take(self) -> Sequence[Message]:
         """Waits for events and takes all that are there; none, if there is only a loss to be told."""
