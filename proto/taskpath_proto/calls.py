@@ -27,6 +27,7 @@ from taskpath_proto.queries import (
     AskWanted,
     BlobPut,
     ClaimPartition,
+    ExpectedTimes,
     InstanceLoaded,
     InstancesPage,
     InstanceView,
@@ -37,6 +38,7 @@ from taskpath_proto.queries import (
     Partitions,
     Place,
     PutBlob,
+    ReadExpected,
     ReadInstance,
     ReadLogs,
     ReadTask,
@@ -54,6 +56,7 @@ Query: TypeAlias = (
     | ReadTask
     | ReadLogs
     | ListInstances
+    | ReadExpected
     | ReadValue
     | PutBlob
     | AskPlace
@@ -69,6 +72,7 @@ Response: TypeAlias = (
     | TaskView
     | LogsView
     | InstancesPage
+    | ExpectedTimes
     | ValueRead
     | BlobPut
     | Place

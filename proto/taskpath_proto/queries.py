@@ -180,6 +180,33 @@ class InstancesPage(msgspec.Struct, tag="InstancesPage", frozen=True, rename="ca
     next_cursor: str | None = None
 
 
+class ReadExpected(msgspec.Struct, tag="ReadExpected", frozen=True, rename="camel"):
+    """How long the tasks of a workflow usually take. Answered with :class:`ExpectedTimes`."""
+
+    realm: str
+    workflow: str
+
+
+class ExpectedTime(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How long the tasks at a path usually take.
+
+    Attributes:
+        duration: in ms; of a group, a foreach and the root: with everything below.
+        spread: the usual distance from that, in ms; None as long as it was seen only once.
+        tasks: a foreach only: how many tasks were below it on the average.
+    """
+
+    duration: int
+    spread: int | None = None
+    tasks: float = 0.0
+
+
+class ExpectedTimes(msgspec.Struct, tag="ExpectedTimes", frozen=True, rename="camel", omit_defaults=True):
+    """By path, items as ``[*]``, what is known of how long it takes."""
+
+    paths: dict[str, ExpectedTime] = {}
+
+
 class ReadValue(msgspec.Struct, tag="ReadValue", frozen=True, rename="camel", omit_defaults=True):
     """The JSON text of a value that is not inline. Answered with :class:`ValueRead`."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.events import InstanceChanged, InstanceDeleted
 from taskpath_proto.queries import ListInstances
 from taskpath_proto.records import InstanceChange, InstanceProgress, InstanceRecord, InstanceStatus
-from taskpath_services.storage.index.contract import IndexChange, IndexDeletion, InstanceIndex
+from taskpath_services.storage.history.times import Times, joined
+from taskpath_services.storage.index import history
+from taskpath_services.storage.index.contract import IndexChange, IndexDeletion, InstanceIndex, Kind
 from taskpath_services.storage.index.mysql.address import Address
 from taskpath_services.storage.index.mysql.index import MysqlIndex
 from taskpath_services.storage.index.reconcile import reconcile
@@ -340,3 +343,87 @@ async def test_an_instance_that_changes_meanwhile_keeps_the_change(
     (item,) = (await index.page(ListInstances())).items
     assert (item.name, item.status) == ("n", InstanceStatus.DONE)
     assert await index.indexed("", 10) == [Indexed("a", 3)]
+
+
+def took(*durations: int, tasks: int = 0) -> Times:
+    times = Times()
+    for duration in durations:
+        times.add(duration, tasks)
+    return times
+
+
+@pytest.fixture
+def realm(request: pytest.FixtureRequest) -> str:
+    """One of its own: what a server has learnt stays there."""
+    return f"realm of {request.node.name} é"
+
+
+async def test_durations_add_up_and_are_told_apart(index: InstanceIndex, realm: str) -> None:
+    one, other = Kind(realm, "w", "#.a[*].b"), Kind(realm, "W", "#.a[*].b")
+    await index.learn({one: took(5), other: took(7), Kind(realm, "w", "#"): took(90, tasks=4)}, NOW)
+    await index.learn({one: took(6, 1_000)}, NOW + 1)
+    assert await index.times(realm, "w") == {"#.a[*].b": took(5, 6, 1_000), "#": took(90, tasks=4)}
+    assert await index.times(realm, "W") == {"#.a[*].b": took(7)}
+    assert await index.times(realm + " ", "w") == {}
+    await index.learn({}, NOW)
+
+
+async def test_the_window_bounds_a_row(index: InstanceIndex, realm: str) -> None:
+    kind = Kind(realm, "w", "#")
+    await index.learn({kind: took(*[5] * 500)}, NOW)
+    await index.learn({kind: took(900)}, NOW)
+    assert await index.times(realm, "w") == {"#": joined(joined(Times(), took(*[5] * 500)), took(900))}
+
+
+async def test_replicas_that_learn_at_once_lose_nothing(index: InstanceIndex, realm: str) -> None:
+    # Also where a row is not there yet, and in whatever order each has its paths.
+    paths = [f"#.t{number}" for number in range(8)]
+    some = [{Kind(realm, "w", path): took(10) for path in paths[turn:] + paths[:turn]} for turn in range(8)]
+    await asyncio.gather(*(index.learn(seen, NOW) for seen in some))
+    assert {path: times.weight for path, times in (await index.times(realm, "w")).items()} == dict.fromkeys(
+        paths, 8
+    )
+
+
+async def test_of_a_workflow_only_so_many_paths_are_kept(
+    index: InstanceIndex, realm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "MOST_PATHS", 3)
+    for number in range(5):
+        await index.learn(
+            {Kind(realm, "w", f"#.t{number}"): took(1), Kind(realm, "w", "#"): took(1)}, NOW + number
+        )
+    await index.learn({Kind(realm, "other", "#.t0"): took(1)}, NOW)
+    assert set(await index.times(realm, "w")) == {"#", "#.t3", "#.t4"}
+    assert set(await index.times(realm, "other")) == {"#.t0"}
+
+
+async def test_many_paths_at_once(index: InstanceIndex, realm: str) -> None:
+    seen = {Kind(realm, "w", f"#.t{number}"): took(number) for number in range(1_201)}
+    await index.learn(seen, NOW)
+    await index.learn(seen, NOW)
+    found = await index.times(realm, "w")
+    assert len(found) == 1_201
+    assert found["#.t1200"] == took(1_200, 1_200)
+
+
+async def test_what_was_learnt_stays_when_instances_go_and_rows_are_made_anew(
+    index: InstanceIndex, realm: str
+) -> None:
+    await index.apply([new("a", realm=realm)])
+    await index.learn({Kind(realm, "w", "#"): took(3)}, NOW)
+    await index.apply([IndexDeletion("a", 2)])
+    await index.replace(await index.indexed("", 100), [new("b", realm=realm)])
+    assert await index.times(realm, "w") == {"#": took(3)}
+
+
+async def test_text_that_is_none_does_no_harm(index: InstanceIndex, realm: str) -> None:
+    await index.learn({Kind(realm + "\ud800", "w", "#"): took(3)}, NOW)
+    assert await index.times(realm + "?", "w") == {"#": took(3)}
+    assert await index.times(realm + "\ud800", "w") == {"#": took(3)}
+
+
+async def test_where_instances_belong(index: InstanceIndex) -> None:
+    await index.apply([new("a", realm="r", workflow="v"), new("b"), new("c")])
+    assert await index.places(["a", "b", "nope"]) == {"a": ("r", "v"), "b": ("default", "w")}
+    assert await index.places([]) == {}

@@ -75,7 +75,7 @@ async def test_migrate_prepares_both_stores_and_can_be_repeated(
     settings = Settings(records=redis.new_database(), index=mariadb.new_database(), partitions=6)
     assert await asyncio.gather(*(migrate(settings, json=True) for _ in range(3))) == [0, 0, 0]
     reports = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert sorted(report["index"] for report in reports) == [[], [], ["0001 instances"]]
+    assert sorted(report["index"] for report in reports) == [[], [], ["0001 instances", "0002 durations"]]
     assert await migrate(settings, json=False) == 0
     assert capsys.readouterr().out == "records: up to date\nindex: up to date\npartitions: 6\n"
     other = Settings(records=settings.records, index=settings.index, partitions=8)

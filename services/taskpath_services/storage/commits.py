@@ -14,6 +14,7 @@ from taskpath_proto.events import InstanceChanged, InstanceDeleted
 from taskpath_services.storage.arrivals import Arrivals
 from taskpath_services.storage.following import Following, index_steps
 from taskpath_services.storage.gathering import Gathering
+from taskpath_services.storage.history.learning import Learning
 from taskpath_services.storage.patience import Patience
 from taskpath_services.storage.records.contract import Outcome, RecordStore, Write
 
@@ -29,6 +30,7 @@ class Commits:
     Args:
         records: the record store.
         following: brings what changed into the index.
+        learning: sees how long tasks took.
         arrivals: told of what is committed.
         clock: for the time of the commit.
         patience: with a store that is away.
@@ -38,12 +40,14 @@ class Commits:
         self,
         records: RecordStore,
         following: Following,
+        learning: Learning,
         arrivals: Arrivals,
         clock: Clock,
         patience: Patience,
     ) -> None:
         self._records = records
         self._following = following
+        self._learning = learning
         self._arrivals = arrivals
         self._clock = clock
         self._patience = patience
@@ -67,6 +71,7 @@ class Commits:
         outcomes = await self._patience.until_done(
             "records", lambda: self._records.commit(group, self._clock.now())
         )
+        self._learning.see(group, outcomes)
         for write, outcome in zip(group, outcomes, strict=True):
             if outcome in (Outcome.REFUSED, Outcome.CONFLICT):
                 continue

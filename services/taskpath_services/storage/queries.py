@@ -25,6 +25,7 @@ from taskpath_proto.queries import (
     Partitions,
     Place,
     PutBlob,
+    ReadExpected,
     ReadInstance,
     ReadLogs,
     ReadTask,
@@ -36,6 +37,7 @@ from taskpath_proto.values import Blob
 from taskpath_services.storage.arrivals import Arrivals
 from taskpath_services.storage.commits import Commits
 from taskpath_services.storage.faults import StoreUnavailable
+from taskpath_services.storage.history.answer import expected_times
 from taskpath_services.storage.index.contract import InstanceIndex
 from taskpath_services.storage.materialise import Materialiser
 from taskpath_services.storage.records.contract import RecordStore
@@ -168,6 +170,8 @@ class Queries(Service):
         if isinstance(query, ListInstances):
             page: InstancesPage = await self._index.page(query)
             return page
+        if isinstance(query, ReadExpected):
+            return expected_times(await self._index.times(query.realm, query.workflow))
         if isinstance(query, ReadValue):
             return await self._read_value(query, deadline)
         if isinstance(query, AskPlace):

@@ -19,6 +19,7 @@ from taskpath_services.storage.continuity import Continuity
 from taskpath_services.storage.faults import StoreUnavailable
 from taskpath_services.storage.figures import figures
 from taskpath_services.storage.following import Following
+from taskpath_services.storage.history.learning import Learning
 from taskpath_services.storage.index.reconcile import reconcile
 from taskpath_services.storage.mailbox import Counters, Mailbox
 from taskpath_services.storage.patience import Patience
@@ -50,7 +51,8 @@ class StorageService(Service):
         arrivals = Arrivals()
         self._telling = Telling(bus, clock)
         following = Following(self._index, clock, self._patience, self._telling.changed)
-        self._commits = Commits(self._records, following, arrivals, clock, self._patience)
+        learning = Learning(self._index, clock)
+        self._commits = Commits(self._records, following, learning, arrivals, clock, self._patience)
         queries = Revived(
             "storage queries",
             lambda: Queries(
@@ -76,7 +78,7 @@ class StorageService(Service):
             self._hand_over,
             self._probe,
         )
-        self._parts: list[Service] = [self._telling, following, *self._mailboxes, queries]
+        self._parts: list[Service] = [self._telling, following, learning, *self._mailboxes, queries]
         if bus.durable:
             # Where everything is one process, the records are a file of this machine.
             self._parts.append(Continuity(bus, clock, self._records, self._commits, settings.partitions))

@@ -6,13 +6,14 @@ The index is made from the records and can be made again; it follows them. Every
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from taskpath_proto.queries import InstancesPage, ListInstances
 from taskpath_proto.records import InstanceChange
+from taskpath_services.storage.history.times import Times
 from taskpath_services.storage.records.contract import Indexed
 
 
@@ -32,8 +33,20 @@ class IndexDeletion(msgspec.Struct, frozen=True):
     revision: int
 
 
+class Kind(NamedTuple):
+    """The tasks that are alike: of a workflow in a realm, at a path in which all items are ``[*]``."""
+
+    realm: str
+    workflow: str
+    path: str
+
+
 class InstanceIndex(Protocol):
-    """Where instances are found by realm, workflow, name, status and time."""
+    """Where instances are found by realm, workflow, name, status and time.
+
+    Beside that it keeps how long tasks took. That is not made from the records, and is not lost with them: it
+    stays when instances are deleted, and when the rows of instances are made again.
+    """
 
     async def migrate(self) -> list[str]:
         """Makes on a server what the index needs there, before it is opened: by itself, beside others that do
@@ -85,4 +98,24 @@ class InstanceIndex(Protocol):
 
     async def indexed(self, after: str, limit: int) -> list[Indexed]:
         """Instances in the order of their ids, after one, with the revisions that the index has."""
+        ...
+
+    async def places(self, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """The realm and the workflow of instances, of those that the index has."""
+        ...
+
+    async def learn(self, seen: Mapping[Kind, Times], now: int) -> None:
+        """Adds durations that were seen; several may do so at once, and nothing of it is lost.
+
+        Of a workflow in a realm it keeps a bounded number of paths, and forgets those that were not seen for
+        longest.
+
+        Args:
+            seen: the durations, of tasks that are alike.
+            now: ms since epoch.
+        """
+        ...
+
+    async def times(self, realm: str, workflow: str) -> dict[str, Times]:
+        """The durations that were seen of a workflow's tasks, by path."""
         ...

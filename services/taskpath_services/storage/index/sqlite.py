@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,9 @@ import msgspec
 from taskpath_proto.queries import InstancesPage, InstanceSummary, ListInstances
 from taskpath_proto.records import InstanceProgress, InstanceStatus
 from taskpath_services.storage.database import Database
-from taskpath_services.storage.index.contract import IndexChange, IndexDeletion
+from taskpath_services.storage.history.times import Times
+from taskpath_services.storage.index import sqlite_history
+from taskpath_services.storage.index.contract import IndexChange, IndexDeletion, Kind
 from taskpath_services.storage.index.listing import after_prefix, page_of, start_of
 from taskpath_services.storage.index.merging import merged
 from taskpath_services.storage.records.contract import Indexed
@@ -35,6 +37,12 @@ MIGRATIONS: Final = (
     create index by_realm_status on instances (realm, status, created_at, id);
     create index by_realm_workflow on instances (realm, workflow, created_at, id);
     create index by_realm_name on instances (realm, name, created_at, id)
+    """,
+    """
+    create table durations (
+        realm text not null, workflow text not null, path text not null, times text not null,
+        seen_at integer not null, primary key (realm, workflow, path)
+    ) without rowid
     """,
 )
 
@@ -133,6 +141,18 @@ class SqliteIndex:
             return [Indexed(id=id, revision=revision) for id, revision in rows]
 
         return await self._database.read(job)
+
+    async def places(self, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """The realm and the workflow of instances."""
+        return await self._database.read(lambda connection: sqlite_history.places(connection, ids))
+
+    async def learn(self, seen: Mapping[Kind, Times], now: int) -> None:
+        """Adds durations that were seen."""
+        await self._database.write(lambda connection: sqlite_history.learn(connection, seen, now))
+
+    async def times(self, realm: str, workflow: str) -> dict[str, Times]:
+        """The durations that were seen of a workflow's tasks."""
+        return await self._database.read(lambda connection: sqlite_history.times(connection, realm, workflow))
 
 
 def _apply(connection: sqlite3.Connection, steps: Sequence[IndexChange | IndexDeletion]) -> None:

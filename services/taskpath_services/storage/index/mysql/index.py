@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from asyncmy import Connection
 
 from taskpath_proto.queries import InstancesPage, ListInstances
-from taskpath_services.storage.index.contract import IndexChange, IndexDeletion
+from taskpath_services.storage.history.times import Times
+from taskpath_services.storage.index.contract import IndexChange, IndexDeletion, Kind
 from taskpath_services.storage.index.listing import page_of
 from taskpath_services.storage.index.merging import merged
-from taskpath_services.storage.index.mysql import schema, statements
+from taskpath_services.storage.index.mysql import history, schema, statements
 from taskpath_services.storage.index.mysql.address import Address
 from taskpath_services.storage.index.mysql.server import Server, execute, select
 from taskpath_services.storage.index.mysql.statements import Row, as_bytes
@@ -80,6 +81,19 @@ class MysqlIndex:
             lambda connection: select(connection, statements.INDEXED, (as_bytes(after), limit))
         )
         return [Indexed(id=id.decode(), revision=revision) for id, revision in rows]
+
+    async def places(self, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """The realm and the workflow of instances."""
+        return await self._server.run(lambda connection: history.places(connection, ids))
+
+    async def learn(self, seen: Mapping[Kind, Times], now: int) -> None:
+        """Adds durations that were seen."""
+        if seen:
+            await self._server.run(lambda connection: history.learn(connection, seen, now))
+
+    async def times(self, realm: str, workflow: str) -> dict[str, Times]:
+        """The durations that were seen of a workflow's tasks."""
+        return await self._server.run(lambda connection: history.times(connection, realm, workflow))
 
 
 async def _in_transaction(
