@@ -186,6 +186,9 @@ class TaskState(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True,
         attempt: the number of the current attempt, 0 if there was none.
         execution_time: the start of that attempt.
         duration: how long it took.
+        expected_duration: how long it usually takes, as far as the past tells; a group and a foreach with
+            everything below.
+        expected_spread: the usual distance from that.
         progress: what the task last said of itself.
         retry: which try this is, and when the next one comes.
         error: of the last attempt, if it failed.
@@ -198,6 +201,8 @@ class TaskState(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True,
     execution_time: int | None
     duration: int | None
     attempt: int
+    expected_duration: int | None = None
+    expected_spread: int | None = None
     progress: Progress | None = None
     retry: RetryState | None = None
     error: ErrorInfo | None = None
@@ -453,6 +458,9 @@ class TaskDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     """The record of a task, as ``GET /instances/{id}/tasks/{path}`` shows it.
 
     Attributes:
+        expected_duration: how long it usually takes, in ms, as far as the past tells; a group and a foreach
+            with everything below.
+        expected_spread: the usual distance from that, in ms.
         body: its result, if there is one.
         argument: what the current attempt was given.
         context: what it sees in the context, as the tree stands now.
@@ -469,6 +477,8 @@ class TaskDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     attempt: int
     context_updaters: Raw
     attempts: list[AttemptRecord]
+    expected_duration: int | None = None
+    expected_spread: int | None = None
     body: Raw | UnsetType = UNSET
     argument: Raw | UnsetType = UNSET
     context: Raw | UnsetType = UNSET

@@ -24,6 +24,7 @@ Segment: TypeAlias = str | int
 """A step of a path: a child's name, or an item's index."""
 
 _NAME = re.compile(r"[^.\[\]*#\x00-\x1f\x7f-\x9f]{1,200}")
+_INDEX = re.compile(r"\[\d+\]")
 _TOKEN = re.compile(r"\.([^.\[\]#]+)|\[(0|[1-9][0-9]{0,6}|\*)\]")
 
 
@@ -74,6 +75,11 @@ def parent(path: str) -> str | None:
     """The path of the task above, or None for the root. The path is taken to be well formed."""
     cut = max(path.rfind("."), path.rfind("["))
     return path[:cut] if cut > 0 else None
+
+
+def alike(path: str) -> str:
+    """The path that all tasks have in common that differ only in their items: ``#.resize[*]``."""
+    return _INDEX.sub("[*]", path) if "[" in path else path
 
 
 def is_under(path: str, ancestor: str) -> bool:

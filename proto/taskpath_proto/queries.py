@@ -191,7 +191,7 @@ class ExpectedTime(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How long the tasks at a path usually take.
 
     Attributes:
-        duration: in ms; of a group, a foreach and the root: with everything below.
+        duration: in ms; of a group and a foreach: with everything below.
         spread: the usual distance from that, in ms; None as long as it was seen only once.
         tasks: a foreach only: how many tasks were below it on the average.
     """

@@ -26,7 +26,6 @@ class Row(NamedTuple):
 _SERVERS: Final = "servers: the four services over RabbitMQ, Redis, DynamoDB and MySQL"
 _TOKENS: Final = "tokens and rate limits"
 _REACT: Final = "the web client"
-_HISTORY: Final = "expectedDuration from history"
 _RECOVERY: Final = "migrate, reindex and recover"
 
 NAMES: Final = (
@@ -237,7 +236,7 @@ REST: Final = (
     ),
     Row("rest.task-attempts", "its attempts: attempt, status, executionTime, duration, executor, error"),
     Row("rest.task-large", "a value over 1 MiB is {ref, size}"),
-    Row("rest.task-expected", "expectedDuration", _HISTORY),
+    Row("rest.task-expected", "expectedDuration, once the past tells it"),
     Row(
         "rest.result",
         "GET result: the body as stored, streamed; of a group without a function or a foreach the "
@@ -350,7 +349,7 @@ SOCKET: Final = (
         "ws.statuses",
         "setTasksStatuses: on watch all watched paths, then changes, with the fields of a state",
     ),
-    Row("ws.statuses-expected", "expectedDuration of a state", _HISTORY),
+    Row("ws.statuses-expected", "expectedDuration of a state, once the past tells it"),
     Row("ws.retry", "retry {try, attempts, nextAt} counts within one execute"),
     Row("ws.rollup", "rollup counts the statuses and the stale ones"),
     Row(

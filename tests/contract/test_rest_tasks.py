@@ -124,6 +124,36 @@ async def test_the_attempts_of_a_task(system: World) -> None:
         assert attempt["executor"]
 
 
+@pytest.mark.contract("rest.task-expected", "ws.statuses-expected")
+async def test_it_is_told_how_long_a_task_usually_takes(system: World) -> None:
+    each = {"name": "each", "do": "echo", "foreach": "them"}
+    first = await system.run([FAN[0], each, {"name": "bad", "do": "fail"}])
+    assert "expectedDuration" not in first["statuses"]["#.bad"]
+    took = first["statuses"]["#.list"]["duration"]
+    learnt = await system.learnt(first["id"], "#.list")
+    assert learnt["expectedDuration"] == took
+    # Another instance of the workflow, before it has run, and its record.
+    created = await system.create(FAN)
+    assert created["statuses"]["#.list"]["expectedDuration"] == took
+    assert (await system.task(created["id"], "#.list"))["expectedDuration"] == took
+    for path in ("#.both", "#.both.x"):
+        assert "expectedDuration" not in created["statuses"][path]
+    async with system.socket() as socket:
+        _, statuses, _ = await socket.watch(created["id"])
+        assert statuses["statuses"]["#.list"]["expectedDuration"] == took
+        await system.start(created["id"])
+        state = await socket.statuses("#.each[2]", "ok")
+    # Items of one foreach share what is expected; what failed tells nothing.
+    items = [first["statuses"][f"#.each[{number}]"]["duration"] for number in range(3)]
+    assert min(items) <= state["expectedDuration"] <= max(items)
+    bad = await system.create([{"name": "bad", "do": "echo"}])
+    assert "expectedDuration" not in bad["statuses"]["#.bad"]
+    # It stays when the instances go, and is another realm's no business.
+    await system.call("DELETE", f"/instances/{first['id']}", 204)
+    assert "expectedDuration" in (await system.create(FAN))["statuses"]["#.list"]
+    assert "expectedDuration" not in (await system.create(FAN, realm="other"))["statuses"]["#.list"]
+
+
 @pytest.mark.contract("rest.task-large", "rest.result")
 async def test_a_large_result_is_a_reference_and_streamed_as_it_is(system: World) -> None:
     size = 3 * 1024 * 1024

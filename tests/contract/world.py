@@ -5,6 +5,7 @@ Every answer over REST is held against the description that the system gives of 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -155,6 +156,14 @@ class World:
         """The instance, when it has come to rest."""
         done = await self.client.wait(id, timeout=30)
         return await self.call("GET", f"/instances/{id}?minRevision={done.revision}")
+
+    async def learnt(self, id: str, path: str) -> Any:
+        """The state of a task, when it is known how long it usually takes: a moment after it took so long."""
+        async with asyncio.timeout(30):
+            while True:
+                state = (await self.call("GET", f"/instances/{id}"))["statuses"][path]
+                if "expectedDuration" in state:
+                    return state
 
     async def task(self, id: str, path: str) -> Any:
         """The record of a task."""

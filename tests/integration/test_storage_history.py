@@ -81,12 +81,12 @@ async def test_it_stays_when_the_instance_goes(system: System) -> None:
     assert await learnt(system) == {"#.one": ExpectedTime(100)}
 
 
-async def test_the_whole_instance_is_learnt_as_the_root(system: System, tmp_path: Path) -> None:
+async def test_a_group_is_learnt_with_what_is_below_it(system: System) -> None:
     await system.publish(created())
     for revision, now, status in ((2, 1_000, TaskStatus.RUNNING), (3, 5_000, TaskStatus.OK)):
-        root = TaskChange(path="#", status=status, rollup=Rollup(1, ok=revision - 2))
-        await system.publish(changed(revision, root, instance=InstanceChange(updated_at=now)))
-    assert await learnt(system) == {"#": ExpectedTime(4_000)}
+        group = TaskChange(path="#.g", status=status, rollup=Rollup(1, ok=revision - 2))
+        await system.publish(changed(revision, group, instance=InstanceChange(updated_at=now)))
+    assert await learnt(system) == {"#.g": ExpectedTime(4_000)}
 
 
 async def test_a_replica_that_comes_later_finds_out_whose_tasks_they_are(

@@ -41,6 +41,8 @@ from taskpath_proto.queries import (
     AskPartitions,
     AskPlace,
     BlobPut,
+    ExpectedTime,
+    ExpectedTimes,
     InstancesPage,
     InstanceSummary,
     InstanceView,
@@ -49,6 +51,7 @@ from taskpath_proto.queries import (
     Partitions,
     Place,
     PutBlob,
+    ReadExpected,
     ReadInstance,
     ReadLogs,
     ReadTask,
@@ -75,10 +78,12 @@ class SmallSystem:
     """Answers what a gateway asks.
 
     Attributes:
-        asked: the commands and queries that came, in order.
+        asked: the commands and queries that came, in order, without those for what is expected.
         refusal: what commands are answered with, if not None.
         mute: whether commands are not answered at all.
         reading: is called before a read is answered.
+        expected: how long the tasks of a workflow in a realm usually take.
+        expecting: is called before that is told.
     """
 
     def __init__(self, bus: MemoryBus, partitions: int = 4) -> None:
@@ -86,6 +91,8 @@ class SmallSystem:
         self.refusal: TaskpathError | None = None
         self.mute = False
         self.reading: Callable[[Query], Awaitable[None]] | None = None
+        self.expected: dict[tuple[str, str], dict[str, ExpectedTime]] = {}
+        self.expecting: Callable[[Query], Awaitable[None]] | None = None
         self.instances: dict[str, InstanceRecord] = {}
         self.tasks: dict[str, dict[str, TaskRecord]] = {}
         self.lines: dict[tuple[str, str], list[LogLine]] = {}
@@ -235,7 +242,8 @@ class SmallSystem:
             delivery = await inbox.take()
             for message in delivery.messages:
                 if isinstance(message, Call):
-                    self.asked.append(message.body)
+                    if not isinstance(message.body, ReadExpected):
+                        self.asked.append(message.body)
                     self._arrived.set()
                     self._running.append(asyncio.ensure_future(self._answer(message)))
             delivery.ack()
@@ -258,6 +266,10 @@ class SmallSystem:
                 if self.reading is not None:
                     await self.reading(body)
                 return Partitions(self._partitions)
+            case ReadExpected():
+                if self.expecting is not None:
+                    await self.expecting(body)
+                return ExpectedTimes(self.expected.get((body.realm, body.workflow), {}))
             case AskPlace():
                 return Place(topology.QUERIES)
             case PutBlob():

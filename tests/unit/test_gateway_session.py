@@ -12,6 +12,7 @@ from taskpath.runtime.clock import SystemClock
 from taskpath_services.gateway.acquaintance import Acquaintance
 from taskpath_services.gateway.commands import Commands
 from taskpath_services.gateway.directory import Directory
+from taskpath_services.gateway.expectations import Expectations
 from taskpath_services.gateway.lists import Lists
 from taskpath_services.gateway.metrics import Metrics
 from taskpath_services.gateway.reads import Reads
@@ -26,7 +27,8 @@ def session() -> Session:
     reads = Reads(caller)
     acquaintance = Acquaintance(bus, clock, Directory(clock.now()))
     commands = Commands(caller, 1, acquaintance, Values(caller, 1_000_000, 1.0))
-    return Session(commands, Watches(bus, clock, 1, reads, Metrics()), Lists(bus, clock, reads), reads)
+    watches = Watches(bus, clock, 1, reads, Expectations(caller, clock), Metrics())
+    return Session(commands, watches, Lists(bus, clock, reads), reads)
 
 
 async def test_a_session_that_ends_before_its_work_has_begun_leaves_nothing_unawaited() -> None:

@@ -24,6 +24,8 @@ STATE = packets.TaskState(
     execution_time=1_700_000_000_000,
     duration=None,
     attempt=2,
+    expected_duration=4_000,
+    expected_spread=250,
     progress=Progress(0.5, "half way"),
     retry=RetryState(try_=2, attempts=5, next_at=1_700_000_001_000),
     error=ErrorInfo(ErrorCode.EXECUTION_FAILED, "no disk", "#.list", "OSError", "line 3"),

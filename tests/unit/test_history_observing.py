@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from taskpath_proto.events import InstanceChanged, InstanceDeleted
+from taskpath_proto.events import InstanceChanged
 from taskpath_proto.records import InstanceChange, Rollup, TaskChange, TaskStatus
-from taskpath_services.storage.history.observing import Observation, Observer, kind_of
+from taskpath_services.storage.history.observing import Observation, Observer
 
 OK, RUNNING, FAILED = TaskStatus.OK, TaskStatus.RUNNING, TaskStatus.FAILED
 
@@ -25,11 +25,6 @@ def seen(observer: Observer, *events: InstanceChanged) -> list[Observation]:
     return [observation for event in events for observation in observer.look(event)]
 
 
-def test_items_are_alike() -> None:
-    assert kind_of("#.a") == "#.a"
-    assert kind_of("#.a[0].b[17].c") == "#.a[*].b[*].c"
-
-
 def test_only_what_ended_well_counts() -> None:
     tasks = [task("#.a[3]"), task("#.b", FAILED), task("#.c", TaskStatus.CANCELLED), task("#.d", RUNNING)]
     skipped = task("#.e", TaskStatus.SKIPPED, None)
@@ -45,7 +40,7 @@ def test_a_group_takes_from_its_first_change_to_its_last() -> None:
         event(180, group("#.g", OK, ok=4)),
         event(210, group("#", OK, ok=4)),
     )
-    assert found == [("#.g.a", 40, 0), ("#.g", 80, 0), ("#", 110, 0)]
+    assert found == [("#.g.a", 40, 0), ("#.g", 80, 0)]
 
 
 def test_a_foreach_tells_how_many_tasks_it_had() -> None:
@@ -60,30 +55,30 @@ def test_the_function_of_a_group_is_not_the_group() -> None:
 
 
 def test_the_rest_of_a_run_says_nothing_of_a_whole_one() -> None:
-    failed = [event(10, group("#", RUNNING)), event(20, group("#", FAILED, ok=3, failed=1))]
-    rest = [event(30, group("#", RUNNING, ok=3)), event(35, group("#", OK, ok=4))]
+    failed = [event(10, group("#.g", RUNNING)), event(20, group("#.g", FAILED, ok=3, failed=1))]
+    rest = [event(30, group("#.g", RUNNING, ok=3)), event(35, group("#.g", OK, ok=4))]
     assert seen(Observer(), *failed, *rest) == []
 
 
 def test_what_waits_between_two_steps_goes_on() -> None:
-    events = [event(1, group("#", RUNNING)), event(2, group("#", TaskStatus.INACTIVE, ok=1))]
-    events += [event(3, group("#", RUNNING, ok=1)), event(9, group("#", OK, ok=4))]
-    assert seen(Observer(), *events) == [("#", 8, 0)]
+    events = [event(1, group("#.g", RUNNING)), event(2, group("#.g", TaskStatus.INACTIVE, ok=1))]
+    events += [event(3, group("#.g", RUNNING, ok=1)), event(9, group("#.g", OK, ok=4))]
+    assert seen(Observer(), *events) == [("#.g", 8, 0)]
 
 
 def test_a_clock_that_goes_back_makes_nothing_negative() -> None:
-    assert seen(Observer(), event(9, group("#", RUNNING)), event(4, group("#", OK, ok=4))) == [("#", 0, 0)]
+    assert seen(Observer(), event(9, group("#.g", RUNNING)), event(4, group("#.g", OK, ok=4))) == [
+        ("#.g", 0, 0)
+    ]
 
 
-def test_instances_do_not_mix_and_a_deleted_one_is_forgotten() -> None:
-    observer = Observer()
-    assert seen(observer, event(1, group("#", RUNNING)), event(3, group("#", OK), id="b")) == []
-    observer.gone(InstanceDeleted("a", 0, 1, 4))
-    assert seen(observer, event(5, group("#", OK))) == []
+def test_instances_do_not_mix() -> None:
+    began, other = event(1, group("#.g", RUNNING)), event(3, group("#.g", OK), id="b")
+    assert seen(Observer(), began, other) == []
 
 
 def test_only_so_many_groups_are_kept_in_mind() -> None:
     observer = Observer(most=2)
-    assert seen(observer, *(event(1, group("#", RUNNING), id=id) for id in "abc")) == []
-    ends = [event(4, group("#", OK), id=id) for id in "abc"]
-    assert seen(observer, *ends) == [("#", 3, 0), ("#", 3, 0)]
+    assert seen(observer, *(event(1, group("#.g", RUNNING), id=id) for id in "abc")) == []
+    ends = [event(4, group("#.g", OK), id=id) for id in "abc"]
+    assert seen(observer, *ends) == [("#.g", 3, 0), ("#.g", 3, 0)]

@@ -22,6 +22,7 @@ from taskpath_proto.packets import TaskNode, TaskState
 from taskpath_proto.plan import TaskSpec
 from taskpath_proto.records import InstanceChange, InstanceRecord, InstanceStatus, TaskRecord, TaskStatus
 from taskpath_services.gateway import tree
+from taskpath_services.gateway.expected import NOTHING, Expected
 from taskpath_services.gateway.lens import Lens, collapsed_above
 from taskpath_services.gateway.merging import merge, slim
 from taskpath_services.gateway.pending import Outcome, Pending
@@ -40,6 +41,7 @@ class Mirror:
         lenses: those that name items.
         items: the records of the items that they name, read no earlier.
         removed_at: the revision at which tasks were last removed before that, it is not known which.
+        expected: how long tasks usually take.
     """
 
     def __init__(
@@ -49,8 +51,11 @@ class Mirror:
         lenses: Iterable[Lens] = (),
         items: Iterable[TaskRecord] = (),
         removed_at: int = 0,
+        expected: Expected = NOTHING,
     ) -> None:
         self.id: Final = instance.id
+        self.realm: Final = instance.realm
+        self.workflow: Final = instance.workflow
         self.epoch = instance.epoch
         self.revision = instance.revision
         self.plan: Final = instance.plan
@@ -63,6 +68,7 @@ class Mirror:
         self.pending = Pending()
         self.complete_from = instance.revision
         self._removed_at = removed_at
+        self._expected = expected
         self._lenses = {lens.key: lens for lens in lenses}
         self._described = instance.revision
         self._stale: dict[str, int] = {}
@@ -86,7 +92,7 @@ class Mirror:
     def state(self, path: str) -> TaskState:
         """How the task is shown."""
         record = self.tasks.get(path) or self.items.get(path)
-        return state_of(record, self._stale.get(path, 0))
+        return state_of(record, self._stale.get(path, 0), self._expected.of(path, record))
 
     def description(self) -> list[TaskNode]:
         """The tree."""
@@ -112,6 +118,14 @@ class Mirror:
             for inner, path in tree.foreaches(spec.subtasks or (), item, self.items):
                 if path in self.collapsed:
                     yield from self._named(inner, path, lens)
+
+    def expect(self, expected: Expected) -> None:
+        """How long tasks usually take is known better now: those of which it differs look different."""
+        before, self._expected = self._expected, expected
+        for path in chain(tree.walk(self.plan, self.tasks), self.items):
+            record = self.tasks.get(path) or self.items.get(path)
+            if expected.of(path, record).differs(before.of(path, record)):
+                self.pending.tasks[path] = None
 
     def can_tell(self, since: int) -> bool:
         """Whether what changed after ``since`` is known: whether nothing was removed unseen."""

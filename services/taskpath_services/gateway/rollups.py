@@ -6,6 +6,7 @@ from typing import Final
 
 from taskpath_proto.packets import RollupView, TaskState
 from taskpath_proto.records import Rollup, TaskRecord, TaskStatus
+from taskpath_services.gateway.expected import UNKNOWN, Usual
 from taskpath_services.gateway.reads import COLLAPSED
 
 UNTOUCHED: Final = TaskState(
@@ -13,27 +14,34 @@ UNTOUCHED: Final = TaskState(
 )
 """The state of a task that has no record."""
 
+_NO_RECORD: Final = TaskRecord()
+
 
 def collapses(count: int | None) -> bool:
     """Whether a foreach of so many items is shown as a rollup."""
     return count is not None and count > COLLAPSED
 
 
-def state_of(record: TaskRecord | None, stale: int) -> TaskState:
+def state_of(record: TaskRecord | None, stale: int, usual: Usual = UNKNOWN) -> TaskState:
     """How the task is shown.
 
     Args:
         record: what is known of it.
         stale: how many tasks at or under it are stale.
+        usual: how long it usually takes.
     """
     if record is None:
-        return UNTOUCHED
+        if usual.duration is None:
+            return UNTOUCHED
+        record = _NO_RECORD
     return TaskState(
         status=record.status,
         stale=stale > 0,
         execution_time=record.execution_time,
         duration=record.duration,
         attempt=record.attempt,
+        expected_duration=usual.duration,
+        expected_spread=usual.spread,
         progress=record.progress,
         retry=record.retry,
         error=record.error,

@@ -21,6 +21,7 @@ from taskpath_services.gateway.acquaintance import Acquaintance
 from taskpath_services.gateway.commands import Commands
 from taskpath_services.gateway.directory import Directory
 from taskpath_services.gateway.errors import answering
+from taskpath_services.gateway.expectations import Expectations
 from taskpath_services.gateway.listener import listen
 from taskpath_services.gateway.lists import Lists
 from taskpath_services.gateway.metrics import Metrics
@@ -67,7 +68,10 @@ class GatewayService(Service):
         self._caller = Caller(bus, clock, "gateway", READ_SECONDS)
         self._opening = Opening(self._caller, clock, settings.partitions, self._acquaintance)
         self._reads = Reads(self._caller, READ_SECONDS)
-        self._watches = Watches(bus, clock, settings.partitions, self._reads, self._metrics)
+        self._expectations = Expectations(self._caller, clock)
+        self._watches = Watches(
+            bus, clock, settings.partitions, self._reads, self._expectations, self._metrics
+        )
         self._lists = Lists(bus, clock, self._reads)
         values = Values(self._caller, settings.max_value, READ_SECONDS)
         self._values = values
@@ -78,6 +82,7 @@ class GatewayService(Service):
             self._caller,
             self._acquaintance,
             self._opening,
+            self._expectations,
             self._watches,
             self._lists,
             self._sockets,
@@ -126,8 +131,8 @@ class GatewayService(Service):
     def _route(self, app: web.Application) -> None:
         realms = Realms(self._commands, self._reads, self._clock)
         calls = routes(
-            Instances(self._commands, self._reads, self._values, realms),
-            Tasks(self._commands, self._reads, self._values),
+            Instances(self._commands, self._reads, self._expectations, self._values, realms),
+            Tasks(self._commands, self._reads, self._expectations, self._values),
             Workflows(self._directory, self._acquaintance, self._clock),
             Health(lambda: self.ready and self._opening.open, self._reads, self._metrics),
             self._streams,

@@ -23,6 +23,7 @@ from taskpath_proto.events import InstanceChanged, InstanceDeleted, LogsWritten
 from taskpath_proto.queries import Tombstone
 from taskpath_proto.records import InstanceStatus, TaskRecord
 from taskpath_services.gateway.catching import Catching
+from taskpath_services.gateway.expectations import Expectations
 from taskpath_services.gateway.hearing import Hearing
 from taskpath_services.gateway.logtail import end_of
 from taskpath_services.gateway.metrics import Metrics
@@ -57,15 +58,25 @@ class Watches(Service):
         clock: paces what is sent.
         partitions: how many mailboxes share the instances.
         reads: where instances are read.
+        expectations: tell how long tasks usually take.
         metrics: counts.
     """
 
-    def __init__(self, bus: Bus, clock: Clock, partitions: int, reads: Reads, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        clock: Clock,
+        partitions: int,
+        reads: Reads,
+        expectations: Expectations,
+        metrics: Metrics,
+    ) -> None:
         super().__init__("gateway watches")
         self._clock = clock
         # Where nobody hears of a change before it is stored, there is nothing to catch up with.
         self._catching = Catching(reads, partitions) if bus.durable else None
         self._reads = reads
+        self._expectations = expectations
         self._again = asyncio.Semaphore(AGAIN_AT_ONCE)
         self._metrics = metrics
         self._watches: dict[str, Watch] = {}
@@ -224,7 +235,8 @@ class Watches(Service):
             patterns = tuple(sorted({text for lens in lenses for text in lens.item_patterns}))
             named = await self._reads.instance(watch.id, min_revision=instance.revision, paths=patterns)
             items = named.tasks
-        return Mirror(instance, records, lenses, items, removed_at)
+        expected = await self._expectations.of(instance.realm, instance.workflow)
+        return Mirror(instance, records, lenses, items, removed_at, expected)
 
     async def _widen(self, watch: Watch, mirror: Mirror, viewer: Viewer) -> None:
         """Reads the items that the lens of a further viewer names."""
@@ -237,6 +249,15 @@ class Watches(Service):
                 mirror.keep(viewer.lens, named.tasks, late)
         finally:
             watch.end_widening(late)
+
+    async def _expect(self, watch: Watch, mirror: Mirror) -> None:
+        """It runs, perhaps once more: how long its tasks usually take may be known better by now."""
+        expected = await self._expectations.of(mirror.realm, mirror.workflow)
+        if watch.mirror is mirror:
+            mirror.expect(expected)
+            if watch.pending:
+                self._unsent[watch] = None
+                self._busy.set()
 
     def _miss(self, reason: str) -> None:
         for watch in list(self._watches.values()):
@@ -252,6 +273,8 @@ class Watches(Service):
                     continue
                 if (reason := watch.apply(message)) is None:
                     touched[watch] = None
+                    if (mirror := watch.mirror) is not None and _begins(message):
+                        self.spawn(self._expect(watch, mirror), f"expectations of {watch.id}")
                 else:
                     touched.pop(watch, None)
                     self._start_over(watch, reason)
@@ -325,3 +348,8 @@ class Watches(Service):
         for viewer in list(watch.viewers()):
             viewer.end(status)
         self._forget(watch)
+
+
+def _begins(event: InstanceChanged) -> bool:
+    """Whether the instance has begun to run with this change."""
+    return event.instance is not None and event.instance.status is InstanceStatus.WORKING

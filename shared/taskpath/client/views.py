@@ -92,6 +92,9 @@ class TaskDetails(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
         stale: whether it no longer agrees with what stands before it.
         execution_time: when the current attempt started.
         duration: how long it took.
+        expected_duration: how long it usually takes, in ms, as far as the past tells; a group and a foreach
+            with everything below.
+        expected_spread: the usual distance from that, in ms.
         attempt: its number, 0 if there was none.
         body: the result; UNSET if there is none.
         argument: what the current attempt was given; UNSET if there was none.
@@ -113,6 +116,8 @@ class TaskDetails(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     stale: bool = False
     execution_time: int | None = None
     duration: int | None = None
+    expected_duration: int | None = None
+    expected_spread: int | None = None
     attempt: int = 0
     body: Any = UNSET
     argument: Any = UNSET

@@ -341,6 +341,10 @@ export interface TaskState {
   duration: number | null;
   /** The number of the current attempt, 0 if there was none. */
   attempt: number;
+  /** How long it usually takes, as far as the past tells; a group and a foreach with everything below. */
+  expectedDuration?: number;
+  /** The usual distance from that. */
+  expectedSpread?: number;
   /** What the task last said of itself. */
   progress?: Progress;
   /** Which try this is, and when the next one comes. */
@@ -469,6 +473,13 @@ export interface TaskDocument {
   contextUpdaters: Json;
   /** All that are kept, the current one last. */
   attempts: AttemptRecord[];
+  /**
+   * How long it usually takes, in ms, as far as the past tells; a group and a foreach with everything
+   * below.
+   */
+  expectedDuration?: number;
+  /** The usual distance from that, in ms. */
+  expectedSpread?: number;
   /** Its result, if there is one. */
   body?: Json;
   /** What the current attempt was given. */

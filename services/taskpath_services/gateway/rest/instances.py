@@ -29,6 +29,7 @@ from taskpath_proto.packets import (
 from taskpath_proto.queries import ListInstances
 from taskpath_proto.records import InstanceRecord, InstanceStatus, TaskRecord
 from taskpath_services.gateway.commands import Commands
+from taskpath_services.gateway.expectations import Expectations
 from taskpath_services.gateway.lens import Lens, key_of
 from taskpath_services.gateway.mirror import Mirror
 from taskpath_services.gateway.reads import Buried, Reads
@@ -89,13 +90,22 @@ class Instances:
     Args:
         commands: carry out what is wanted done.
         reads: read.
+        expectations: tell how long tasks usually take.
         values: show data and base context.
         realms: delete all instances of a realm.
     """
 
-    def __init__(self, commands: Commands, reads: Reads, values: Values, realms: Realms) -> None:
+    def __init__(
+        self,
+        commands: Commands,
+        reads: Reads,
+        expectations: Expectations,
+        values: Values,
+        realms: Realms,
+    ) -> None:
         self._commands = commands
         self._reads = reads
+        self._expectations = expectations
         self._values = values
         self._realms = realms
 
@@ -168,7 +178,9 @@ class Instances:
     async def _show(
         self, record: InstanceRecord, tasks: list[TaskRecord], items: list[TaskRecord], lens: Lens
     ) -> InstanceDocument:
-        mirror = Mirror(record, tasks, (lens,) if lens.item_patterns else (), items)
+        expected = await self._expectations.of(record.realm, record.workflow)
+        lenses = (lens,) if lens.item_patterns else ()
+        mirror = Mirror(record, tasks, lenses, items, expected=expected)
         statuses: dict[str, TaskState] = {}
         for path in mirror.paths(lens):
             statuses[path] = mirror.state(path)

@@ -21,6 +21,7 @@ from taskpath_proto.packets import (
 )
 from taskpath_proto.records import AttemptRecord, AttemptStatus, TaskRecord, TaskStatus
 from taskpath_services.gateway.commands import Commands
+from taskpath_services.gateway.expectations import Expectations
 from taskpath_services.gateway.lens import Lens
 from taskpath_services.gateway.mirror import Mirror
 from taskpath_services.gateway.reads import Reads
@@ -58,12 +59,14 @@ class Tasks:
     Args:
         commands: carry out what is wanted done.
         reads: read.
+        expectations: tell how long tasks usually take.
         values: show results and arguments.
     """
 
-    def __init__(self, commands: Commands, reads: Reads, values: Values) -> None:
+    def __init__(self, commands: Commands, reads: Reads, expectations: Expectations, values: Values) -> None:
         self._commands = commands
         self._reads = reads
+        self._expectations = expectations
         self._values = values
 
     async def record(self, asked: Asked[ReadQuery, NoBody]) -> Reply[TaskDocument]:
@@ -72,7 +75,8 @@ class Tasks:
         instance, task, context = await self._reads.task(id_, path, asked.query.min_revision)
         whole, records, _ = await self._reads.instance(id_, min_revision=instance.revision)
         lens = Lens((path,))
-        state = Mirror(whole, records, (lens,), [task]).state(path)
+        expected = await self._expectations.of(instance.realm, instance.workflow)
+        state = Mirror(whole, records, (lens,), [task], expected=expected).state(path)
         show, revision = self._values.show, instance.revision
         body: Raw | UnsetType = UNSET
         # A group's body is of its own function; its status is of the subtree.
@@ -93,6 +97,8 @@ class Tasks:
                     else _NO_UPDATERS
                 ),
                 attempts=_attempts(task),
+                expected_duration=state.expected_duration,
+                expected_spread=state.expected_spread,
                 body=body,
                 argument=(
                     await show(task.argument, id_, ref_of(task.argument), revision)

@@ -78,7 +78,6 @@ class Learning(Service):
             if isinstance(write, InstanceChanged):
                 self._see(write)
             elif isinstance(write, InstanceDeleted):
-                self._observer.gone(write)
                 self._places.pop(write.id, None)
         if self._gathered or self._unplaced:
             self._due.set()

@@ -1,26 +1,24 @@
 """What a change tells of how long something took. Pure.
 
-A task took what its attempt took that ended well. A group, a foreach and the instance as a whole (the path
-``#``) took from the change with which something below them began to the one with which all was well, by the
-clock of their owner; that counts only if nothing of it was done before, for the rest of a run that had failed
-says nothing of a whole one.
+A task took what its attempt took that ended well. A group or a foreach took from the change with which
+something of it began to the one with which all was well, by the clock of the instance's owner; that counts
+only if nothing of it was done before, for the rest of a run that had failed says nothing of a whole one. The
+tasks at the root run one after the other, so an instance takes what they take together.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from msgspec import UNSET
 
-from taskpath_proto.events import InstanceChanged, InstanceDeleted
+from taskpath_proto import paths
+from taskpath_proto.events import InstanceChanged
 from taskpath_proto.records import TaskChange, TaskStatus
 
 MOST_OPEN: Final = 20_000
 """So many groups that have begun are kept in mind; of more, the oldest are forgotten, and not counted."""
-
-_ITEM: Final = re.compile(r"\[\d+\]")
 
 
 class Observation(NamedTuple):
@@ -35,11 +33,6 @@ class Observation(NamedTuple):
     path: str
     duration: int
     tasks: int = 0
-
-
-def kind_of(path: str) -> str:
-    """The path that stands for all items alike."""
-    return _ITEM.sub("[*]", path) if "[" in path else path
 
 
 class Observer:
@@ -60,13 +53,13 @@ class Observer:
                 continue
             if change.rollup is UNSET:
                 if change.status is TaskStatus.OK and isinstance(change.duration, int):
-                    yield Observation(kind_of(change.path), change.duration)
-            elif event.instance is not None and event.instance.updated_at is not UNSET:
+                    yield Observation(paths.alike(change.path), change.duration)
+            elif (
+                change.path != paths.ROOT
+                and event.instance is not None
+                and event.instance.updated_at is not UNSET
+            ):
                 yield from self._group(event.id, change, event.instance.updated_at)
-
-    def gone(self, event: InstanceDeleted) -> None:
-        """The instance was deleted: the whole of it, at least, will not end any more."""
-        self._began.pop((event.id, "#"), None)
 
     def _group(self, id: str, change: TaskChange, now: int) -> Iterator[Observation]:
         key = (id, change.path)
@@ -82,4 +75,4 @@ class Observer:
             began = self._began.pop(key, None)
             if began is not None and status is TaskStatus.OK:
                 tasks = rollup.total if change.bounds is not UNSET else 0
-                yield Observation(kind_of(change.path), max(0, now - began), tasks)
+                yield Observation(paths.alike(change.path), max(0, now - began), tasks)
