@@ -38,6 +38,17 @@ class World:
             assert response.status == 201, answer
             return str(answer["id"])
 
+    async def execute(self, instance: str) -> None:
+        async with self._http.post(f"{self.url}/api/v1/instances/{instance}/execute", json={}) as response:
+            assert response.status == 202, await response.text()
+
+    async def learnt(self, instance: str, path: str) -> None:
+        """Returns when it is known how long a task usually takes: a moment after it took so long."""
+        state: dict[str, Any] = {}
+        while "expectedDuration" not in state:
+            async with self._http.get(f"{self.url}/api/v1/instances/{instance}") as response:
+                state = (await response.json())["statuses"][path]
+
     async def delete(self, instance: str) -> None:
         async with self._http.delete(f"{self.url}/api/v1/instances/{instance}") as response:
             assert response.status == 204
@@ -119,6 +130,29 @@ async def test_time_ticks_while_a_task_runs(world: World) -> None:
     await expect(time).to_have_text(re.compile(r"^\d+ s$"))
     first = await time.inner_text()
     await expect(time).not_to_have_text(first)
+
+
+async def test_what_a_run_took_tells_how_long_the_next_one_will(world: World) -> None:
+    instance = await world.create("progress")
+    await world.see(instance)
+    counts = world.page.locator(".instance-head .counts")
+    await expect(counts).to_contain_text("· 3 s")
+    assert not re.search("left|longer", await counts.inner_text()), "nothing is known yet"
+    world.hand.give("work", 4)
+    await world.ended("done")
+    await world.learnt(instance, "#.work")
+    # The page has been open all the time, and hears of it when the instance runs again.
+    await world.execute(instance)
+    await world.row("#.work").click()
+    await expect(counts).to_contain_text("a few seconds left")
+    await expect(world.panel().locator("dl.facts")).to_contain_text(re.compile(r"usually\s*[3-9]\.\d s"))
+    await expect(counts).to_contain_text("taking longer than usual")
+    await expect(counts).not_to_contain_text("left")
+    progress = world.page.locator(".instance-head").get_by_role("progressbar")
+    await expect(progress).not_to_have_attribute("aria-valuenow", "100")
+    world.hand.give("work", 4)
+    await world.ended("done")
+    await expect(counts).not_to_contain_text("longer")
 
 
 async def test_a_selected_task_shows_its_result_argument_attempts_and_live_log(world: World) -> None:

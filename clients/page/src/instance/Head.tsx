@@ -22,7 +22,7 @@ export function Head({ document: { instance } }: { document: DocumentOf }) {
   const { status, progress, isDeleted, isLive } = snapshot;
   const working = status === 'working';
   const now = useNow(working && isLive);
-  const remaining = useRemaining(working && isLive);
+  const left = useTimeLeft(working && isLive);
   const name = instance?.name ?? (instance ? instance.workflow : id);
   const fraction = useFraction();
   useTitle(status === null ? name : working ? `${format.percent(fraction)} ${name}` : `${name}, ${status}`);
@@ -33,7 +33,7 @@ export function Head({ document: { instance } }: { document: DocumentOf }) {
     progress.running > 0 ? `${format.count(progress.running)} running` : '',
     progress.failed > 0 ? `${format.count(progress.failed)} failed` : '',
     start !== null && end !== null ? working ? elapsed(end - start) : format.duration(end - start) : '',
-    remaining === null ? '' : format.remaining(remaining),
+    left ?? '',
   ].filter(Boolean);
   return (
     <header className="instance-head" data-status={status ?? 'unknown'}>
@@ -109,20 +109,22 @@ function useFraction(): number {
   return tree.tasks.length > 50 ? progress.fraction : fractionOf({ ...instance.store.getSnapshot(), revision: 0, statuses: new Map(), task: (path) => instance.store.getTask(path) });
 }
 
-/** How long it may still take, ms, looked at now and then: it costs as much as there are tasks. */
-function useRemaining(wanted: boolean): number | null {
+/** How long it may still take, in words, looked at now and then: it costs as much as there are tasks. */
+function useTimeLeft(wanted: boolean): string | null {
   const { instance, client } = useLive();
-  const [remaining, setRemaining] = useState<number | null>(null);
+  const [left, setLeft] = useState<string | null>(null);
   useEffect(() => {
     if (!wanted) return undefined;
     const look = () => {
-      if (!document.hidden) setRemaining(estimate(instance.store.getState(), undefined, client.api.now()).remaining);
+      if (document.hidden) return;
+      const { remaining, isLate } = estimate(instance.store.getState(), undefined, client.api.now());
+      setLeft(format.timeLeft(remaining, isLate));
     };
     look();
     const timer = setInterval(look, 2_000);
     return () => clearInterval(timer);
   }, [wanted, instance, client]);
-  return wanted ? remaining : null;
+  return wanted ? left : null;
 }
 
 function useTitle(text: string): void {

@@ -20,9 +20,12 @@ export function Track({ path, task, span, group }: { path: string; task: TaskSna
   const known = isOpenEnded ? { start: span.start, end: endBound(path, span, instance.store.getSnapshot().tree, tally) } : span;
   const place = placeOf(known, scale, now);
   if (!place) return <span className="track" />;
+  // How far it usually goes, behind what runs, for as long as it has not gone farther.
+  const usual = lasts && task.expectedDuration !== undefined && span.start !== null ? placeOf({ start: span.start, end: span.start + task.expectedDuration }, scale, now) : null;
   const share = task.isGroup ? shareOf(group, task.count) : task.status === 'running' ? (task.progress?.fraction ?? null) : null;
   return (
     <span className="track">
+      {usual && usual.width > place.width ? <span className="usual" style={{ left: `${usual.left * 100}%`, width: `${usual.width * 100}%` }} /> : null}
       <span
         className="span"
         data-kind={task.isGroup ? 'group' : 'task'}
@@ -57,5 +60,6 @@ function endBound(path: string, { start, end }: Span, tree: { children(path: str
 function titleOf(task: TaskSnapshot, { start, end }: Span, now: number): string {
   if (start === null) return '';
   const took = end === null ? `running for ${format.duration(Math.max(0, now - start))}` : format.duration(end - start);
-  return `${task.name}: ${task.status}, began ${format.timeOfDay(start)}, ${took}`;
+  const usually = task.expectedDuration === undefined ? '' : `, usually ${format.duration(task.expectedDuration)}`;
+  return `${task.name}: ${task.status}, began ${format.timeOfDay(start)}, ${took}${usually}`;
 }

@@ -4,7 +4,7 @@ import { useEachInstance } from '../react/useInstance.js';
 import { useJobEvents } from '../react/useJobEvents.js';
 import { useNow } from '../react/useNow.js';
 import { useReducedMotion } from '../react/useReducedMotion.js';
-import { remaining as inWords } from './format.js';
+import { timeLeft } from './format.js';
 import { JobProgress } from './JobProgress.js';
 import { type ProgressionProps, numbered } from './Progression.js';
 
@@ -14,6 +14,8 @@ export interface ContinuousState {
   readonly fraction: number;
   /** How long it may still take, ms; null if that is not known. */
   readonly remaining: number | null;
+  /** Something takes notably longer than was expected. */
+  readonly isLate: boolean;
 }
 
 export interface ContinuousProgressionProps extends Omit<ProgressionProps, 'render'> {
@@ -46,13 +48,13 @@ export function ContinuousProgression({
   if (render) return <>{render(jobs)}</>;
   return (
     <div className="taskpath-progression" data-continuous="true">
-      {jobs.map(({ state, fraction, remaining }, index) => (
+      {jobs.map(({ state, fraction, remaining, isLate }, index) => (
         <JobProgress
           key={`${state.id} ${index}`}
           state={state}
           label={ids.length > 1 ? label(state.id, index) : undefined}
           fraction={fraction}
-          note={remaining !== null && state.status === 'working' ? inWords(remaining) : null}
+          note={state.status === 'working' ? timeLeft(remaining, isLate) : null}
         />
       ))}
     </div>
@@ -60,9 +62,9 @@ export function ContinuousProgression({
 }
 
 function continuous(state: InstanceState, estimations: Estimations | undefined, now: number): ContinuousState {
-  if (state.status !== 'working') return { state, fraction: fractionOf(state), remaining: null };
-  const { fraction, remaining } = estimate(state, estimations, now);
-  return { state, fraction: Math.min(fraction, 0.999), remaining };
+  if (state.status !== 'working') return { state, fraction: fractionOf(state), remaining: null, isLate: false };
+  const { fraction, remaining, isLate } = estimate(state, estimations, now);
+  return { state, fraction: Math.min(fraction, 0.999), remaining, isLate };
 }
 
 /** What is estimated may turn out to take longer; a bar that goes back would only say so in a confusing way. */

@@ -32,6 +32,12 @@ export function remaining(ms: number): string {
   return `about ${Math.ceil(seconds / 86_400)} d left`;
 }
 
+/** What is to be said of how long it still takes; null if nothing is known, or there is nothing left. */
+export function timeLeft(ms: number | null, isLate: boolean): string | null {
+  if (isLate) return 'taking longer than usual';
+  return ms === null ? null : remaining(ms);
+}
+
 /** The time of day of a moment. */
 export function timeOfDay(time: number): string {
   return new Date(time).toLocaleTimeString('en-GB');

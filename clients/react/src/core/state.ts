@@ -6,10 +6,7 @@ import { TaskTree } from './tree.js';
 
 export type { InstanceProgress, InstanceStatus, RollupView, TaskStatus } from './packets.js';
 
-export interface TaskState extends packets.TaskState {
-  /** How long it took in the past, ms. */
-  readonly expectedDuration?: number;
-}
+export type TaskState = packets.TaskState;
 
 /** One task: how it is described and how it stands. */
 export interface TaskSnapshot extends TaskState {

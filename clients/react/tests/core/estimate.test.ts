@@ -16,13 +16,13 @@ function tasks(nodes: TaskNode[], statuses: Record<string, TaskState> = {}) {
 describe('the estimate', () => {
   it('weighs tasks by how long they take', () => {
     const here = tasks([node('#.a'), node('#.b')], { '#.a': state('ok') });
-    expect(estimate(here, { '#.a': 1_000, '#.b': 9_000 }, NOW)).toEqual({ fraction: 0.1, remaining: 9_000 });
-    expect(estimate(here, undefined, NOW)).toEqual({ fraction: 0.5, remaining: null });
+    expect(estimate(here, { '#.a': 1_000, '#.b': 9_000 }, NOW)).toEqual({ fraction: 0.1, remaining: 9_000, isLate: false });
+    expect(estimate(here, undefined, NOW)).toEqual({ fraction: 0.5, remaining: null, isLate: false });
   });
 
   it('takes from history what it is not told', () => {
-    const statuses = { '#.a': state('ok', { expectedDuration: 3_000 } as TaskState), '#.b': state('inactive', { expectedDuration: 1_000 } as TaskState) };
-    expect(estimate(tasks([node('#.a'), node('#.b')], statuses), undefined, NOW)).toEqual({ fraction: 0.75, remaining: 1_000 });
+    const statuses = { '#.a': state('ok', { expectedDuration: 3_000 }), '#.b': state('inactive', { expectedDuration: 1_000 }) };
+    expect(estimate(tasks([node('#.a'), node('#.b')], statuses), undefined, NOW)).toMatchObject({ fraction: 0.75, remaining: 1_000 });
   });
 
   it('moves with time, never to the end of what is not done', () => {
@@ -40,7 +40,7 @@ describe('the estimate', () => {
 
   it('believes a task that says how far it is', () => {
     const running = state('running', { executionTime: NOW - 900, progress: { fraction: 0.25 } });
-    expect(estimate(tasks([node('#.a')], { '#.a': running }), { '#.a': 1_000 }, NOW)).toEqual({ fraction: 0.25, remaining: 750 });
+    expect(estimate(tasks([node('#.a')], { '#.a': running }), { '#.a': 1_000 }, NOW)).toMatchObject({ fraction: 0.25, remaining: 750 });
   });
 
   it('learns from the items that are over how long the others take', () => {
@@ -54,7 +54,67 @@ describe('the estimate', () => {
   it('takes subtasks to run side by side', () => {
     const group = node('#.g', { children: [node('#.g.a'), node('#.g.b')] });
     const here = tasks([group], { '#.g': state('running'), '#.g.a': state('ok') });
-    expect(estimate(here, { '#.g.a': 1_000, '#.g.b': 3_000 }, NOW)).toEqual({ fraction: 0.25, remaining: 2_250 });
+    expect(estimate(here, { '#.g.a': 1_000, '#.g.b': 3_000 }, NOW)).toMatchObject({ fraction: 0.25, remaining: 3_000 });
+  });
+
+  it('takes a group to last as long as it did, however its subtasks ran', () => {
+    const group = node('#.g', { children: [node('#.g.a'), node('#.g.b')] });
+    const statuses = {
+      '#.g': state('running', { expectedDuration: 4_000 }),
+      '#.g.a': state('running', { executionTime: NOW - 500, expectedDuration: 1_000 }),
+      '#.g.b': state('inactive', { expectedDuration: 3_000 }),
+    };
+    expect(estimate(tasks([group], statuses), undefined, NOW).remaining).toBe(3_500);
+    // It cannot be over before each of its subtasks is.
+    const later = { ...statuses, '#.g.a': state('ok', { executionTime: NOW - 3_500, duration: 3_500 }) };
+    expect(estimate(tasks([group], later), undefined, NOW).remaining).toBe(3_000);
+  });
+
+  it('says what remains of a task by its time', () => {
+    const at = (elapsed: number, more: Partial<TaskState> = {}) =>
+      estimate(tasks([node('#.a')], { '#.a': state('running', { executionTime: NOW - elapsed, expectedDuration: 10_000, ...more }) }), undefined, NOW);
+    expect(at(0)).toMatchObject({ fraction: 0, remaining: 10_000, isLate: false });
+    expect(at(4_000)).toMatchObject({ remaining: 6_000, isLate: false });
+    expect(at(12_000)).toMatchObject({ remaining: 0, isLate: false });
+    expect(at(12_000).fraction).toBeLessThan(1);
+    // Seen once, it may well take half as long again; what was seen often tells how far it goes.
+    expect(at(15_001).isLate).toBe(true);
+    expect(at(12_000, { expectedSpread: 900 }).isLate).toBe(true);
+    expect(at(12_000, { expectedSpread: 1_100 }).isLate).toBe(false);
+  });
+
+  it('does not call late what is over by a moment', () => {
+    const at = (elapsed: number) => estimate(tasks([node('#.a')], { '#.a': state('running', { executionTime: NOW - elapsed, expectedDuration: 10, expectedSpread: 0 }) }), undefined, NOW);
+    expect(at(1_000).isLate).toBe(false);
+    expect(at(1_011).isLate).toBe(true);
+  });
+
+  it('believes a late task what it says of itself', () => {
+    const running = state('running', { executionTime: NOW - 20_000, progress: { fraction: 0.5 }, expectedDuration: 1_000 });
+    expect(estimate(tasks([node('#.a')], { '#.a': running }), undefined, NOW)).toEqual({ fraction: 0.5, remaining: 20_000, isLate: true });
+  });
+
+  it('says nothing when less than half of what is to be done is known', () => {
+    const known = { '#.a': state('ok', { expectedDuration: 1_000 }), '#.b': state('running', { executionTime: NOW, expectedDuration: 1_000 }) };
+    expect(estimate(tasks([node('#.a'), node('#.b'), node('#.c')], known), undefined, NOW).remaining).toBe(2_000);
+    expect(estimate(tasks([node('#.a'), node('#.b'), node('#.c'), node('#.d')], known), undefined, NOW).remaining).toBeNull();
+  });
+
+  it('expects nothing more of what has failed', () => {
+    const statuses = { '#.a': state('failed', { expectedDuration: 1_000 }), '#.b': state('inactive', { expectedDuration: 500 }) };
+    expect(estimate(tasks([node('#.a'), node('#.b')], statuses), undefined, NOW)).toMatchObject({ fraction: 0, remaining: 500 });
+  });
+
+  it('goes from the past of a foreach to its own pace', () => {
+    const each = (ok: number, elapsed: number) => {
+      const rollup = { total: 10, inactive: 10 - ok, queued: 0, running: 0, ok, failed: 0, skipped: 0, cancelled: 0, stale: 0 };
+      const at = state('running', { executionTime: NOW - elapsed, expectedDuration: 10_000, rollup });
+      return estimate(tasks([node('#.each', { foreach: true })], { '#.each': at }), undefined, NOW).remaining;
+    };
+    expect(each(0, 2_000)).toBe(8_000);
+    expect(each(5, 5_000)).toBe(5_000);
+    // Twice as slow as it used to be: nearly over, that is all that counts.
+    expect(each(9, 18_000)).toBeCloseTo(1_800);
   });
 
   it('is always from 0 to 1', () => {
@@ -74,7 +134,7 @@ describe('the estimate', () => {
         const { fraction, remaining } = estimate(tasks(nodes, statuses), estimations, NOW);
         expect(fraction).toBeGreaterThanOrEqual(0);
         expect(fraction).toBeLessThanOrEqual(1);
-        if (remaining !== null) expect(remaining).toBeGreaterThanOrEqual(-1e-6);
+        if (remaining !== null) expect(remaining).toBeGreaterThanOrEqual(0);
       }),
     );
   });

@@ -98,6 +98,46 @@ describe('ContinuousProgression', () => {
     }
   });
 
+  it('takes the past where it is told nothing, and says when it takes longer', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] });
+    try {
+      const here = working();
+      const start = here.clock.now();
+      const past = { expectedDuration: 20_000, expectedSpread: 500 };
+      here.gateway.commit('i', { statuses: { '#.find': state('running', { attempt: 1, executionTime: start, ...past }), '#.zip': state('inactive', past) } });
+      const { container, after, gateway, clock } = await render(<ContinuousProgression workflowIds={['i']} />, here);
+      const bar = container.querySelector('progress')!;
+      const later = (ms: number) =>
+        after(async () => {
+          await clock.pass(ms);
+          gateway.beat();
+          vi.advanceTimersByTime(ms);
+        });
+      await later(10_000);
+      expect(container.textContent).toContain('about 30 s left');
+      const seen = [bar.value];
+      for (let turn = 0; turn < 4; turn += 1) {
+        await later(10_000);
+        seen.push(bar.value);
+      }
+      expect(container.textContent).toContain('taking longer than usual');
+      expect(container.textContent).not.toContain('left');
+      expect(seen).toEqual([...seen].sort((one, other) => one - other));
+      expect(bar.value).toBeLessThan(0.5);
+      await after(() => gateway.commit('i', { statuses: { '#.find': state('ok', past), '#.zip': state('running', { attempt: 1, executionTime: start + 50_000, ...past }) } }));
+      expect(container.textContent).toContain('about 20 s left');
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('says nothing of the time when nothing is known', async () => {
+    const here = working();
+    here.gateway.commit('i', { statuses: { '#.find': state('running', { attempt: 1, executionTime: here.clock.now() }) } });
+    const { container } = await render(<ContinuousProgression workflowIds={['i']} />, here);
+    expect(container.textContent).not.toMatch(/left|longer/);
+  });
+
   it('gives its estimate to a rendering of one’s own', async () => {
     const here = working();
     const { container } = await render(
