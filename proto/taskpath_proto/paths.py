@@ -79,7 +79,13 @@ def parent(path: str) -> str | None:
 
 def alike(path: str) -> str:
     """The path that all tasks have in common that differ only in their items: ``#.resize[*]``."""
-    return _INDEX.sub("[*]", path) if "[" in path else path
+    start = path.find("[")
+    if start < 0:
+        return path
+    end = path.find("]", start)
+    if path.find("[", end) < 0:
+        return f"{path[:start]}[*]{path[end + 1 :]}"  # as most are, and much quicker
+    return _INDEX.sub("[*]", path)
 
 
 def is_under(path: str, ancestor: str) -> bool:

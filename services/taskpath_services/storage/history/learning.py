@@ -86,11 +86,13 @@ class Learning(Service):
         place = self._place(event)
         if event.whole:
             return  # it tells what is, not what has happened
-        for path, duration, tasks in self._observer.look(event):
+
+        def times_of(path: str) -> Times:
             if place is not None:
-                _times(self._gathered, Kind(*place, path)).add(duration, tasks)
-            else:
-                _times(self._unplaced, (event.id, path)).add(duration, tasks)
+                return _times(self._gathered, Kind(*place, path))
+            return _times(self._unplaced, (event.id, path))
+
+        self._observer.look(event, times_of)
 
     def _place(self, event: InstanceChanged) -> _Place | None:
         """Whose tasks these are, if that is known without asking."""

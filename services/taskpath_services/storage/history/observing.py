@@ -8,31 +8,18 @@ tasks at the root run one after the other, so an instance takes what they take t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Final
 
 from msgspec import UNSET
 
 from taskpath_proto import paths
 from taskpath_proto.events import InstanceChanged
 from taskpath_proto.records import TaskChange, TaskStatus
+from taskpath_services.storage.history.times import Times
 
 MOST_OPEN: Final = 20_000
 """So many groups that have begun are kept in mind; of more, the oldest are forgotten, and not counted."""
-
-
-class Observation(NamedTuple):
-    """Something took so long.
-
-    Attributes:
-        path: the task, its items as ``[*]``.
-        duration: in ms.
-        tasks: of a foreach: how many tasks were below it.
-    """
-
-    path: str
-    duration: int
-    tasks: int = 0
 
 
 class Observer:
@@ -46,23 +33,32 @@ class Observer:
         self._most = most
         self._began: dict[tuple[str, str], int] = {}
 
-    def look(self, event: InstanceChanged) -> Iterator[Observation]:
-        """What took how long, and ended with this change."""
-        for change in event.tasks:
-            if change.status is UNSET:
-                continue
-            if change.rollup is UNSET:
-                if change.status is TaskStatus.OK and isinstance(change.duration, int):
-                    yield Observation(paths.alike(change.path), change.duration)
-            elif (
-                change.path != paths.ROOT
-                and event.instance is not None
-                and event.instance.updated_at is not UNSET
-            ):
-                yield from self._group(event.id, change, event.instance.updated_at)
+    def look(self, event: InstanceChanged, times_of: Callable[[str], Times]) -> None:
+        """Adds what took how long, and ended with this change, to what was seen of tasks that are alike.
 
-    def _group(self, id: str, change: TaskChange, now: int) -> Iterator[Observation]:
-        key = (id, change.path)
+        Args:
+            event: the change.
+            times_of: gives, for a path in which items are ``[*]``, where it is added; asked once for each.
+        """
+        adding: dict[str, Callable[[int], None]] = {}
+        for change in event.tasks:
+            if change.rollup is not UNSET:
+                if change.status is not UNSET and change.path != paths.ROOT:
+                    self._group(event, change, times_of)
+                continue
+            duration = change.duration
+            if change.status is not TaskStatus.OK or not isinstance(duration, int):
+                continue
+            path = paths.alike(change.path)
+            add = adding.get(path)
+            if add is None:
+                add = adding[path] = times_of(path).add
+            add(duration)
+
+    def _group(self, event: InstanceChanged, change: TaskChange, times_of: Callable[[str], Times]) -> None:
+        if event.instance is None or event.instance.updated_at is UNSET:
+            return
+        key, now = (event.id, change.path), event.instance.updated_at
         status, rollup = change.status, change.rollup
         assert rollup is not UNSET
         if status in (TaskStatus.QUEUED, TaskStatus.RUNNING):
@@ -75,4 +71,4 @@ class Observer:
             began = self._began.pop(key, None)
             if began is not None and status is TaskStatus.OK:
                 tasks = rollup.total if change.bounds is not UNSET else 0
-                yield Observation(paths.alike(change.path), max(0, now - began), tasks)
+                times_of(paths.alike(change.path)).add(max(0, now - began), tasks)

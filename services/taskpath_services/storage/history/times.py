@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import sqrt
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -25,8 +25,11 @@ _OUTSIDE: Final = 0.25
 _TAIL: Final = 0.1
 """The spread is that without the quickest and the slowest tenth."""
 
-Octave = tuple[float, float, float]
+Octave: TypeAlias = list[float]
 """How many, their sum in ms, and the sum of their squares."""
+
+
+_NONE: Final[Octave] = [0.0, 0.0, 0.0]
 
 
 class Expected(NamedTuple):
@@ -56,11 +59,16 @@ class Times(msgspec.Struct, array_like=True):
 
     def add(self, duration: int, tasks: int = 0) -> None:
         """Takes in a duration in ms."""
-        ms = float(min(max(duration, 0), LONGEST))
-        octave = int(ms).bit_length()
-        count, total, squares = self.octaves.get(octave, (0.0, 0.0, 0.0))
-        self.octaves[octave] = (count + 1.0, total + ms, squares + ms * ms)
-        self.tasks += tasks
+        ms = min(max(duration, 0), LONGEST)
+        number = ms.bit_length()
+        octave = self.octaves.get(number)
+        if octave is None:
+            octave = self.octaves[number] = [0.0, 0.0, 0.0]
+        octave[0] += 1
+        octave[1] += ms
+        octave[2] += ms * ms
+        if tasks:
+            self.tasks += tasks
 
     @property
     def weight(self) -> float:
@@ -75,9 +83,9 @@ def joined(one: Times, other: Times, window: float = WINDOW) -> Times:
     then the last weigh most.
     """
     octaves = dict(one.octaves)
-    for number, (count, total, squares) in other.octaves.items():
-        before = octaves.get(number, (0.0, 0.0, 0.0))
-        octaves[number] = (before[0] + count, before[1] + total, before[2] + squares)
+    for number, octave in other.octaves.items():
+        before = octaves.get(number, _NONE)
+        octaves[number] = [there + more for there, more in zip(before, octave, strict=True)]
     both = Times(octaves, one.tasks + other.tasks)
     weight = both.weight
     if weight <= window:
@@ -85,9 +93,9 @@ def joined(one: Times, other: Times, window: float = WINDOW) -> Times:
     share = window / weight
     # What is left of less than a hundredth of a duration is forgotten.
     kept = {
-        number: (count * share, total * share, squares * share)
-        for number, (count, total, squares) in octaves.items()
-        if count * share >= 0.01
+        number: [value * share for value in octave]
+        for number, octave in octaves.items()
+        if octave[0] * share >= 0.01
     }
     return Times(kept, both.tasks * share)
 
