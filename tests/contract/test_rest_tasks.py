@@ -130,6 +130,9 @@ async def test_it_is_told_how_long_a_task_usually_takes(system: World) -> None:
     first = await system.run([FAN[0], each, {"name": "bad", "do": "fail"}])
     assert "expectedDuration" not in first["statuses"]["#.bad"]
     took = first["statuses"]["#.list"]["duration"]
+    # A foreach as a whole is what is learnt last: it takes no less than any of its items.
+    whole = await system.learnt(first["id"], "#.each")
+    assert whole["expectedDuration"] >= 0
     learnt = await system.learnt(first["id"], "#.list")
     assert learnt["expectedDuration"] == took
     # Another instance of the workflow, before it has run, and its record.
@@ -148,6 +151,8 @@ async def test_it_is_told_how_long_a_task_usually_takes(system: World) -> None:
     assert min(items) <= state["expectedDuration"] <= max(items)
     bad = await system.create([{"name": "bad", "do": "echo"}])
     assert "expectedDuration" not in bad["statuses"]["#.bad"]
+    # So is a group, with what is below it.
+    assert "expectedDuration" in await system.learnt(created["id"], "#.both")
     # It stays when the instances go, and is another realm's no business.
     await system.call("DELETE", f"/instances/{first['id']}", 204)
     assert "expectedDuration" in (await system.create(FAN))["statuses"]["#.list"]
