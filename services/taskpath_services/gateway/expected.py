@@ -38,10 +38,12 @@ class Expected:
     """
 
     def __init__(self, times: Mapping[str, ExpectedTime]) -> None:
-        self._times = times
+        # Made once: every state that is sent has one.
+        self._usual = {path: Usual(time.duration, time.spread) for path, time in times.items()}
+        self._tasks = {path: time.tasks for path, time in times.items() if time.tasks > 0}
 
     def __len__(self) -> int:
-        return len(self._times)
+        return len(self._usual)
 
     def of(self, path: str, record: TaskRecord | None = None) -> Usual:
         """How long the task usually takes; a group and a foreach with everything below.
@@ -50,14 +52,17 @@ class Expected:
             path: the task.
             record: what is known of it: of a foreach, how much there is below it this time.
         """
-        if not self._times or (time := self._times.get(paths.alike(path))) is None:
+        if not self._usual:
             return UNKNOWN
-        share = 1.0
-        if time.tasks > 0 and record is not None and record.count is not None and record.rollup is not None:
-            share = record.rollup.total / time.tasks
-        return Usual(
-            round(time.duration * share), None if time.spread is None else round(time.spread * share)
-        )
+        alike = paths.alike(path)
+        usual = self._usual.get(alike, UNKNOWN)
+        if record is None or record.count is None or record.rollup is None or usual.duration is None:
+            return usual
+        if (before := self._tasks.get(alike)) is None:
+            return usual
+        share = record.rollup.total / before
+        spread = None if usual.spread is None else round(usual.spread * share)
+        return Usual(round(usual.duration * share), spread)
 
 
 NOTHING: Final = Expected({})
