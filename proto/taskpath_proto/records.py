@@ -138,6 +138,8 @@ class TaskChange(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=Tru
         reason: why the task is not further, in words (a queue that nobody serves).
         joining: a group only: how the check of what its tasks left in the context stands, if one was needed.
         losses: how often in a row the task ran alone on an executor that ended meanwhile.
+        segment: of a task that was sent with others that its executor goes on to: its place among them,
+            and how many they are. Only the first is sent after it was bound.
     """
 
     path: str
@@ -165,6 +167,7 @@ class TaskChange(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=Tru
     reason: str | None | UnsetType = UNSET
     joining: TaskStatus | None | UnsetType = UNSET
     losses: int | UnsetType = UNSET
+    segment: tuple[int, int] | None | UnsetType = UNSET
 
 
 class TaskRecord(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
@@ -196,6 +199,7 @@ class TaskRecord(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=Tru
     reason: str | None = None
     joining: TaskStatus | None = None
     losses: int = 0
+    segment: tuple[int, int] | None = None
 
 
 class RunRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -47,6 +47,22 @@ class OrderKind(StrEnum):
     JOIN = "join"
 
 
+class Step(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """A plain task that stands right behind the one of an order, or behind another step.
+
+    Attributes:
+        name: its last name; otherwise its path is the order's.
+        attempt: its number.
+        condition: whether the task's condition is to be evaluated first.
+        previous: what the last execution of the task left: its updaters.
+    """
+
+    name: str
+    attempt: int
+    condition: bool = False
+    previous: Value | None = None
+
+
 class Order(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     """One thing to do for one task.
 
@@ -59,6 +75,9 @@ class Order(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
         condition: whether the task's condition is to be evaluated first (not on a retry).
         previous: what the last execution of the task left: its updaters.
         suspect: an executor died while it may have run this: it is to run alone, reported as started first.
+        then: the rest of a segment: when the task is ok and the report of that is confirmed, the first of
+            these is carried out like an order of its own, with the next command's number, the task's result
+            as its argument, and what the task left in its context; and so on.
     """
 
     path: str
@@ -69,6 +88,7 @@ class Order(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     condition: bool = False
     previous: Value | None = None
     suspect: bool = False
+    then: tuple[Step, ...] = ()
 
 
 class RunTasks(msgspec.Struct, tag="RunTasks", frozen=True, rename="camel", omit_defaults=True):
@@ -220,6 +240,8 @@ class TasksHeld(msgspec.Struct, tag="TasksHeld", frozen=True, rename="camel", om
 
 class TasksReturned(msgspec.Struct, tag="TasksReturned", frozen=True, rename="camel", omit_defaults=True):
     """Orders that an executor took, did not begin, and will not run: they are to be dispatched again.
+
+    Or it is a step of a segment that is not done there: its executor does not go on, or has stopped it.
 
     Attributes:
         orders: of each its path and its command's number.

@@ -6,7 +6,7 @@ Pure: values are read by whoever needs the context, and nothing that is passed i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from taskpath import updaters
 from taskpath.updaters import UpdaterError
@@ -16,6 +16,45 @@ from taskpath_proto.work import Layer
 
 Read = Callable[[Value], Any]
 """Gives the JSON value that a :data:`~taskpath_proto.values.Value` stands for; it has been read before."""
+
+
+class Leaving(Protocol):
+    """What is said of a task about what it leaves in the context."""
+
+    @property
+    def context_var(self) -> str | None:
+        """The name of its result."""
+        ...
+
+    @property
+    def context_vars(self) -> tuple[str, ...]:
+        """The keys of its result that are left."""
+        ...
+
+
+def left_by(
+    path: str, task: Leaving, result: Value, updaters: Value | None, *, runs: bool
+) -> tuple[Layer, ...]:
+    """What a task's own function left in the context.
+
+    Args:
+        path: the task's.
+        task: what it leaves.
+        result: what the function returned.
+        updaters: those that it left, a JSON list.
+        runs: whether there is a function.
+    """
+    if task.context_var is None and not task.context_vars and updaters is None:
+        return ()
+    return (
+        Layer(
+            path=path,
+            variables=((task.context_var, result),) if task.context_var is not None and runs else (),
+            keys=task.context_vars if runs else (),
+            result=result if task.context_vars and runs else None,
+            updaters=updaters,
+        ),
+    )
 
 
 def values_of(base: Value, layers: Iterable[Layer]) -> Iterator[Value]:

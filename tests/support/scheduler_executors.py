@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from taskpath_proto.events import ExecutorBeat
 from taskpath_proto.queries import AskWanted, Wanted
+from taskpath_proto.records import TaskStatus
 from taskpath_proto.work import (
     CancelAttempts,
     Order,
@@ -18,12 +19,10 @@ from taskpath_proto.work import (
     TaskStarted,
 )
 from tests.support.scheduler_functions import Asked, Functions
+from tests.support.scheduler_segments import Key, Lines, following
 from tests.support.scheduler_storage import Storage
 
 Report = TaskStarted | TaskProgressed | TasksHeld | TasksReturned | TaskFinished | ExecutorBeat
-
-Key = tuple[str, int, int]
-"""Of an order: instance, epoch and command."""
 
 MOST_BLAMES = 2
 """So often an executor may die by chance under a task that runs alone on it: once more, and it is blamed."""
@@ -44,6 +43,8 @@ class Job:
         alone: it runs, and nothing else does.
         began_alone: so it was when it began.
         asked: the number of the call that asks.
+        after: of a step, the report of the task before it, until that is confirmed.
+        step: it was gone on to: no delivery brings it to another executor.
     """
 
     message: RunTasks
@@ -57,6 +58,8 @@ class Job:
     alone: bool = False
     began_alone: bool = False
     asked: int | None = None
+    after: TaskFinished | None = None
+    step: bool = False
 
     @property
     def named(self) -> tuple[tuple[str, int]]:
@@ -78,6 +81,9 @@ class Executors:
         self._storage, self._random = storage, random
         self.functions = Functions(storage)
         self.jobs: dict[Key, Job] = {}
+        self.lines = Lines()
+        self.steps = 0
+        self._cancelled: set[Key] = set()
         self.names = ["e1"]
         self.blames: dict[tuple[str, str], int] = {}
         self._born = 3
@@ -86,6 +92,7 @@ class Executors:
     def take(self, message: RunTasks) -> None:
         """Takes orders."""
         assert message.orders
+        self.lines.add(message)
         if message.id in self._storage.graves and message.id not in self._storage.shelves:
             return  # whoever asks is told that it is not wanted
         name = self._random.choice(self.names)
@@ -127,7 +134,7 @@ class Executors:
         for key, job in list(self.jobs.items()):
             if job.executor != name:
                 continue
-            if job.reported or self._random.random() < 0.1:
+            if job.reported or job.step or self._random.random() < 0.1:
                 del self.jobs[key]
             else:
                 other = self._random.choice(self.names)
@@ -145,12 +152,15 @@ class Executors:
                 continue
             asked = self.functions.asked(job.message, job.order) if self.is_ready(job) else None
             if job.started and asked is not None and not asked.kills:
-                reports.append(self.functions.end(asked, name, hangs=False))
+                report = self.functions.end(asked, name, hangs=False)
+                reports.append(report)
+                self._follow(job, asked, report)
+                reports.extend(self._give_up_step(key))
             elif not job.started:
                 reports.append(TasksReturned(job.message.id, job.message.epoch, name, job.named))
             else:
                 continue
-            del self.jobs[key]
+            self.jobs.pop(key, None)
         self.end(name)
         if self._random.random() < 0.8:
             reports.append(ExecutorBeat(name, 0, gone=True))
@@ -197,11 +207,21 @@ class Executors:
         """Stops attempts; some had just ended, and are reported nevertheless."""
         late: list[Report] = []
         for command in message.commands:
-            job = self.jobs.pop((message.id, message.epoch, command), None)
-            if job is not None and self._random.random() < 0.3 and self.is_ready(job):
+            key = (message.id, message.epoch, command)
+            job = self.jobs.get(key)
+            if job is None or job.after is not None:
+                self._cancelled.add(key)
+                continue
+            del self.jobs[key]
+            asked = None
+            if self._random.random() < 0.3 and self.is_ready(job):
                 asked = self.functions.asked(job.message, job.order)
-                if asked is not None and not asked.kills:
-                    late.append(self.functions.end(asked, job.executor, hangs=False))
+            if asked is not None and not asked.kills:
+                report = self.functions.end(asked, job.executor, hangs=False)
+                late.append(report)
+                self._follow(job, asked, report)
+            elif job.step:
+                late.append(TasksReturned(message.id, message.epoch, job.executor, job.named))
         return late
 
     def held(self) -> list[Report]:
@@ -209,8 +229,36 @@ class Executors:
         return [
             TasksHeld(job.message.id, job.message.epoch, job.executor, job.named)
             for job in self.jobs.values()
-            if job.reported or self._random.random() < 0.5
+            if (job.reported and job.after is None) or self._random.random() < 0.5
         ]
+
+    # Segments.
+
+    def _follow(self, job: Job, asked: Asked, report: TaskFinished) -> None:
+        """What follows a job that has ended well begins when the report of that is confirmed."""
+        if report.status is TaskStatus.OK and job.order.then:
+            message, order = following(job.message, job.order, report, asked.spec)
+            key = (message.id, message.epoch, order.command)
+            assert key not in self.jobs
+            self.jobs[key] = Job(
+                message, order, job.executor, reported=True, suspect=job.suspect, after=report, step=True
+            )
+
+    def _give_up_step(self, key: Key) -> list[Report]:
+        """An executor does not go on after a job that has just ended."""
+        job = self.jobs.pop((key[0], key[1], key[2] + 1), None)
+        return [TasksReturned(key[0], key[1], job.executor, job.named)] if job is not None else []
+
+    def confirm(self, key: Key) -> list[Report]:
+        """The report of what is before a step is confirmed: its executor goes on, or returns it."""
+        job = self.jobs[key]
+        job.after = None
+        if job.suspect or key in self._cancelled or self._random.random() < 0.05:
+            del self.jobs[key]
+            return [TasksReturned(key[0], key[1], job.executor, job.named)]
+        self.steps += 1
+        job.doubtful = job.message.epoch < self._epoch and self._random.random() < 0.9
+        return []
 
     def forget(self) -> None:
         """They die with the process."""
@@ -259,6 +307,7 @@ class Executors:
     def _ended(self, job: Job, asked: Asked, *, hangs: bool) -> list[Report]:
         report = self.functions.end(asked, job.executor, hangs=hangs)
         del self.jobs[job.message.id, job.message.epoch, job.order.command]
+        self._follow(job, asked, report)
         return [report]
 
     def _start_suspect(self, job: Job, now: int) -> list[Report]:

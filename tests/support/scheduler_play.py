@@ -33,6 +33,7 @@ from taskpath_services.scheduler.effects import Outcome, Timer
 from taskpath_services.scheduler.partition import Partition
 from tests.support.scheduler_behaviour import plain
 from tests.support.scheduler_functions import inline
+from tests.support.scheduler_segments import following
 from tests.support.scheduler_storage import Shelf, Storage
 
 Function = Callable[[Any, dict[str, Any], int], Any]
@@ -170,8 +171,7 @@ class Play:
     def finish(self, path: str) -> None:
         """Ends a function that was held back."""
         self.held.discard(path)
-        message, order = self._waiting.pop(path)
-        self._decide([self._finished(message, order)])
+        self._decide(self._go_through(*self._waiting.pop(path)))
 
     def start(self, path: str, executor: str = "e", *, alone: bool = False) -> None:
         """Reports that a function that is held back has started."""
@@ -299,10 +299,21 @@ class Play:
     def _work(self, message: RunTasks) -> list[Message]:
         reports: list[Message] = []
         for order in message.orders:
-            if order.path in self.held:
-                self._waiting[order.path] = (message, order)
-            else:
-                reports.append(self._finished(message, order))
+            reports.extend(self._go_through(message, order))
+        return reports
+
+    def _go_through(self, message: RunTasks, order: Order) -> list[Message]:
+        """Ends an order and what follows it, up to what is held back."""
+        reports: list[Message] = []
+        while order.path not in self.held:
+            report = self._finished(message, order)
+            reports.append(report)
+            if report.status is not TaskStatus.OK or not order.then:
+                return reports
+            spec = self.shelf.spec(order.path)
+            assert spec is not None
+            message, order = following(message, order, report, spec)
+        self._waiting[order.path] = (message, order)
         return reports
 
     def _finished(self, message: RunTasks, order: Order) -> TaskFinished:

@@ -45,11 +45,13 @@ class Grower:
         self._does = Behaviours()
         self._lists = ["numbers"]
         self._left = 0
+        self._chains = False
 
     def workflow(self, size: int = 12) -> Workflow:
         """A workflow of about so many tasks, not counting items."""
         self._left = self._random.randint(1, size)
-        count = self._random.randint(0 if self._chance(0.05) else 1, 4)
+        self._chains = self._chance(0.4)  # plain tasks, one behind the other
+        count = self._random.randint(0 if self._chance(0.05) else 1, 8 if self._chains else 4)
         handlers = tuple(handler for handler in Handler if self._chance(0.25))
         return Workflow(
             Plan(tasks=self._list("#", count, 0), handlers=handlers),
@@ -91,14 +93,14 @@ class Grower:
         return self._random.random() < likely
 
     def _list(self, above: str, count: int, depth: int) -> tuple[TaskSpec, ...]:
-        names = ["a", "b", "c", "d", "e"][:count]
+        names = ["a", "b", "c", "d", "e", "f", "g", "h"][:count]
         return tuple(self._task(above, name, depth) for name in names)
 
     def _task(self, above: str, name: str, depth: int) -> TaskSpec:
         self._left -= 1
         path = f"{above}.{name}"
-        is_group = depth < 3 and self._left > 0 and self._chance(0.4)
-        is_foreach = self._chance(0.25)
+        is_group = depth < 3 and self._left > 0 and self._chance(0.15 if self._chains else 0.4)
+        is_foreach = self._chance(0.1 if self._chains else 0.25)
         has_run = not is_group or self._chance(0.5)
         does = self._behaviour(has_run)
         fields: dict[str, Any] = {"name": name, "run": has_run}
@@ -132,8 +134,8 @@ class Grower:
         if is_group:
             if has_run and self._chance(0.4):
                 fields["dest"] = self._random.choice(["u", "dest"])
-            fields["sequential"] = self._chance(0.5)
-            count = 0 if self._chance(0.06) else self._random.randint(1, 3)
+            fields["sequential"] = self._chance(0.9 if self._chains else 0.5)
+            count = 0 if self._chance(0.06) else self._random.randint(1, 6 if self._chains else 3)
             fields["subtasks"] = self._list(path, count, depth + 1)
         return TaskSpec(**fields)
 

@@ -34,11 +34,12 @@ from taskpath_services.scheduler import windows as windows_module
 from taskpath_services.scheduler.effects import Outcome, Timer
 from taskpath_services.scheduler.partition import Partition
 from tests.support.scheduler_calls import FAR, Calls
-from tests.support.scheduler_executors import Executors, Job, Key
+from tests.support.scheduler_executors import Executors, Job
 from tests.support.scheduler_functions import inline
 from tests.support.scheduler_handling import Handling
 from tests.support.scheduler_limits import spied_cancels
 from tests.support.scheduler_rivals import Rival, Step
+from tests.support.scheduler_segments import Key
 from tests.support.scheduler_storage import Shelf, Storage
 from tests.support.scheduler_trees import Workflow
 from tests.support.scheduler_twins import Twins, compare_tasks, same_instance
@@ -217,6 +218,9 @@ class World:
                 self._go_on(key, job)
 
     def _go_on(self, key: Key, job: Job) -> None:
+        if job.after is not None:
+            self._report(self.executors.confirm(key))
+            return
         if job.doubtful:
             number = self.calls.next()
             self.wire.append(Call(self.executors.question(job, number), "executor", number, FAR))
@@ -239,7 +243,7 @@ class World:
         if self.calm:
             batch, self.wire = self.wire, []
         else:
-            self.random.shuffle(self.wire)
+            self.executors.lines.shuffle(self.wire, self.random)
             size = self.random.randint(0 if self._timers else 1, max(1, min(len(self.wire), 8)))
             batch, self.wire = self.wire[:size], self.wire[size:]
             if self._ghosts and self.random.random() < 0.3:
@@ -283,7 +287,9 @@ class World:
     def _find_lost(self) -> None:
         queues = self.partition.overdue(self.now)
         if queues:
-            jobs = [job for job in self.executors.jobs.values() if not job.reported]
+            # What refers to something that was never stored has been taken, and is not done for ever.
+            ready = self.executors.is_ready
+            jobs = [job for job in self.executors.jobs.values() if not job.reported and ready(job)]
             full = {self._out[job.message.id, job.message.epoch, job.order.command] for job in jobs}
             self.partition.found_empty({queue for queue in queues if queue not in full}, self.now, self.now)
             self.let_out(self.partition.decide((), (), self.now))

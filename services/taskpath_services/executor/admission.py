@@ -88,7 +88,8 @@ class Admission:
             redelivered: whether somebody may have taken it before.
         """
         attempts = self._attempts
-        hold = Hold(message, held, self._clock.now())
+        redelivered = redelivered and self._shared
+        hold = Hold(message, held, self._clock.now(), redelivered=redelivered)
         if self._closed:
             return
         attempts.holding.add(hold)
@@ -96,7 +97,7 @@ class Admission:
         if self._shared and not self._foreign.knows(message.workflow):
             self._foreign.take(hold)
         elif outdated or redelivered or any(order.suspect for order in message.orders):
-            self._apart(hold, redelivered=redelivered and self._shared, outdated=outdated)
+            self._apart(hold, redelivered=redelivered, outdated=outdated)
         else:
             attempts.take(hold, message.orders)
         attempts.beat.begin()
@@ -119,6 +120,10 @@ class Admission:
             self._attempts.take(hold, clear)
         if doubtful:
             self._suspects.take(hold, doubtful, frozenset(alone))
+
+    def outdated(self, partition: int, epoch: int) -> bool:
+        """Whether a newer owner has been heard of."""
+        return self._epochs.outdated(partition, epoch)
 
     def note(self, partition: int, epoch: int) -> None:
         """Another request of an owner was seen."""

@@ -92,6 +92,7 @@ class Attempt:
         "host",
         "key",
         "lane",
+        "left",
         "lost",
         "order",
         "over",
@@ -136,6 +137,8 @@ class Attempt:
         self.fetching = False
         self.reported = False
         self.unconfirmed = False
+        self.left: tuple[Value, Value | None] | None = None
+        """Its result and updaters, if it was ok and there is something to go on to."""
         self.cancelled = False
         self.over = False
         self.lost = False
@@ -164,6 +167,8 @@ class Attempt:
             hold.settle(command)
         if self.unconfirmed:
             self.host.forget(self)
+        if self.left is not None:
+            self.host.go_on(self)
 
     def claim(self) -> bool:
         """Whether whoever asks is the first: the thread that begins it, or who takes it back."""

@@ -8,7 +8,7 @@ from functools import partial
 from taskpath.runtime.clock import Clock
 from taskpath_proto.errors import ErrorInfo
 from taskpath_proto.records import TaskStatus
-from taskpath_proto.values import Value
+from taskpath_proto.values import NULL, Value
 from taskpath_proto.work import Order, TaskFinished, TaskProgressed, TasksHeld, TasksReturned, TaskStarted
 from taskpath_services.executor.attempt import Attempt
 from taskpath_services.executor.holding import Hold, Holding
@@ -105,6 +105,8 @@ class AttemptReports:
             updaters: what it left in the context.
         """
         attempt.reported = True
+        if attempt.order.then and outcome.status is TaskStatus.OK:
+            attempt.left = (value or NULL, updaters)
         group = attempt.group
         started = attempt.execution_time if attempt.execution_time is not None else now
         report = TaskFinished(

@@ -99,11 +99,12 @@ class Attempts:
         self._change = asyncio.Event()
         self._watched = 0
         self._looking = False
-        self._draining = False
         self._reserved = False
         self._later: list[tuple[Hold, Sequence[Order]]] = []
         self.company: Callable[[], None] | None = None
         """Called once, when something else begins beside an order that had this executor for itself."""
+        self.go_on: Callable[[Attempt], None] = lambda attempt: None
+        """Called when it is confirmed that a task is ok that others of its segment follow."""
         self.beat = Beat(
             bus,
             clock,
@@ -240,6 +241,7 @@ class Attempts:
                 continue
             if cancelled and key in cancelled:
                 hold.settle(order.command)
+                self._give_up(hold, order)
                 self._wake(key)
                 continue
             twin = attempts.get(key)
@@ -388,7 +390,17 @@ class Attempts:
             attempt.book.publish(self._bus)
         if attempt.stop is Stop.CANCELLED:
             attempt.settle()
+            self._give_up(attempt.group.hold, attempt.order)
         self.signal()
+
+    def _give_up(self, hold: Hold, order: Order) -> None:
+        """A cancelled step is returned: its owner may have changed since, and know of no cancellation."""
+        if hold.is_step:
+            self._reports.returned(hold, (order,))
+
+    def is_cancelled(self, key: Key) -> bool:
+        """Whether an order is not to be begun."""
+        return key in self._cancelled
 
     def cancel(self, message: CancelAttempts) -> None:
         """Stops these attempts; those that are still on their way are not begun."""

@@ -72,16 +72,30 @@ class Hold:
         message: the message.
         held: the delivery that it came in.
         taken: when it was taken, ms since epoch.
+        redelivered: whether somebody may have taken it before.
     """
 
-    __slots__ = ("_held", "message", "pending", "taken")
+    __slots__ = ("_held", "is_step", "message", "pending", "redelivered", "taken")
 
-    def __init__(self, message: RunTasks, held: Held, taken: int) -> None:
+    def __init__(self, message: RunTasks, held: Held, taken: int, *, redelivered: bool = False) -> None:
         self.message = message
         self.taken = taken
+        self.redelivered = redelivered
+        self.is_step = False
         self.pending = {order.command for order in message.orders}
         """The commands of which no report is confirmed."""
         self._held = held
+
+    def step(self, message: RunTasks) -> Hold:
+        """What this executor goes on to after an order of this message: in no delivery, and nobody else's.
+
+        Args:
+            message: that it would have come in.
+        """
+        step = Hold(message, self._held, self.taken)
+        step.is_step = True
+        step.pending.clear()
+        return step
 
     @property
     def lost(self) -> bool:

@@ -32,6 +32,7 @@ from taskpath_services.executor.intake import Intake
 from taskpath_services.executor.questions import Questions
 from taskpath_services.executor.reports import Reports
 from taskpath_services.executor.review import Review
+from taskpath_services.executor.segments import Segments
 from taskpath_services.executor.suspects import Suspects
 from taskpath_services.executor.trees import Trees
 from taskpath_services.executor.values import Values
@@ -114,6 +115,10 @@ class ExecutorService(Service):
         self._admission = Admission(
             bus, clock, attempts, self._suspects, self._foreign, self._attempt_reports
         )
+        self._segments = Segments(
+            attempts, self._attempt_reports, self._admission.outdated, self._suspects.take
+        )
+        attempts.go_on = self._segments.go_on
         for part in (
             self._caller,
             self._reports,
@@ -141,6 +146,7 @@ class ExecutorService(Service):
         """
         self._leaving = True
         self._admission.close()
+        self._segments.close()
         await self._intake.pause()
         self._admission.give_back()
         await self._announcer.announce()

@@ -10,7 +10,7 @@ from taskpath_proto.queries import AskWanted, Wanted
 from taskpath_proto.records import AttemptStatus, Progress, RetryState, TaskStatus
 from taskpath_proto.values import NULL, Value
 from taskpath_proto.work import OrderKind, TaskFinished, TaskProgressed, TasksHeld, TaskStarted
-from taskpath_services.scheduler import joining
+from taskpath_services.scheduler import joining, segments
 from taskpath_services.scheduler.effects import Timer, TimerKind
 from taskpath_services.scheduler.frames import Stage, Work
 from taskpath_services.scheduler.instance import Instance
@@ -27,13 +27,17 @@ from taskpath_services.scheduler.orders import (
 )
 from taskpath_services.scheduler.outdating import disturb
 from taskpath_services.scheduler.statuses import CANCELLED, FAILED, OK, QUEUED, RUNNING, SKIPPED
-from taskpath_services.scheduler.walk import settled
+from taskpath_services.scheduler.walk import drain, settled
 
 
 def current(instance: Instance, path: str, epoch: int, command: int) -> Work | None:
     """The work that a report is about, if that is still wanted."""
     node = instance.tree.nodes.get(path)
-    work = node.work if node is not None else None
+    if node is None:
+        return None
+    if node.work is None and segments.is_next(node, (epoch, command)):
+        drain(instance)
+    work = node.work
     if (
         isinstance(work, Work)
         and work.command == (epoch, command)
@@ -144,6 +148,7 @@ def _succeeded(instance: Instance, work: Work, report: TaskFinished) -> None:
         disturb(instance, work.frame.run, node, left)
     _forget_retry(instance, node)
     mark(instance, node, OK)
+    segments.hand_on(work, report.executor)
     settled(instance, work)
 
 
@@ -246,7 +251,7 @@ def fired(instance: Instance, timer: Timer) -> None:
         and work.command[1] == timer.number
     ):
         take_back(instance, work)
-        instance.effects.cancelled.append(work.command)
+        instance.effects.cancelled.extend(segments.commands(work))
         error = ErrorInfo(
             ErrorCode.EXECUTION_FAILED,
             f"The task did not end within its timeout of {node.spec.timeout or 0.0:g} s.",
@@ -261,8 +266,7 @@ def stop(instance: Instance, work: Work) -> None:
     node = work.node
     if work.stage in (Stage.SENT, Stage.STARTED):
         take_back(instance, work)
-        if work.command is not None:
-            instance.effects.cancelled.append(work.command)
+        instance.effects.cancelled.extend(segments.commands(work))
     work.stage = Stage.RETRYING
     work.command = None
     if work.kind is OrderKind.JOIN:

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from taskpath_proto import paths
 from taskpath_proto.paths import Pattern
+from taskpath_services.scheduler import segments
 from taskpath_services.scheduler.attempts import stop
 from taskpath_services.scheduler.execute import named
 from taskpath_services.scheduler.frames import Frame, Stage, Work
@@ -70,7 +71,7 @@ def _abandon(instance: Instance, frame: Frame) -> None:
         if isinstance(below, Frame):
             _abandon(instance, below)
             continue
-        if below.stage in (Stage.SENT, Stage.STARTED) and below.command is not None:
-            instance.effects.cancelled.append(below.command)
+        if below.stage in (Stage.SENT, Stage.STARTED):
+            instance.effects.cancelled.extend(segments.commands(below))
         instance.fleet.free(below)
         below.node.work = None  # what is still said of it means nothing

@@ -51,11 +51,16 @@ def conclude(instance: Instance, outcome: Outcome) -> None:
 
 def _forget_unsent(instance: Instance, effects: Effects) -> None:
     """What a batch wants run and cancelled is neither."""
-    unsent = {(instance.epoch, pending.order.command) for pending in effects.orders}
-    unsent.intersection_update(effects.cancelled)
-    if unsent:
-        effects.orders = [one for one in effects.orders if (instance.epoch, one.order.command) not in unsent]
-        effects.cancelled = [command for command in effects.cancelled if command not in unsent]
+    cancelled, kept = set(effects.cancelled), []
+    for pending in effects.orders:
+        command = pending.order.command
+        if (instance.epoch, command) in cancelled:
+            numbers = range(command, command + 1 + len(pending.order.then))
+            cancelled.difference_update((instance.epoch, number) for number in numbers)
+        else:
+            kept.append(pending)
+    effects.orders = kept
+    effects.cancelled = [command for command in effects.cancelled if command in cancelled]
 
 
 def _note_change(instance: Instance, outcome: Outcome) -> None:

@@ -15,12 +15,21 @@ from taskpath_proto.paths import is_under
 from taskpath_proto.records import Upstream
 from taskpath_proto.values import NULL, Value
 from taskpath_proto.work import OrderKind
-from taskpath_services.scheduler import joining
+from taskpath_services.scheduler import joining, segments
 from taskpath_services.scheduler.ending import end, touch
 from taskpath_services.scheduler.frames import Frame, Phase, Work
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.node import Kind, Node, leaves_of
-from taskpath_services.scheduler.orders import is_out, mark, offer, open_window, resume, send, take_number
+from taskpath_services.scheduler.orders import (
+    go_on,
+    is_out,
+    mark,
+    offer,
+    open_window,
+    resume,
+    send,
+    take_number,
+)
 from taskpath_services.scheduler.outdating import bound_now
 from taskpath_services.scheduler.results import (
     has_left,
@@ -86,6 +95,11 @@ def _start(instance: Instance, work: Work, frame: Frame, again: bool, bound: int
     instance.bind(node, bound)
     if work.kind is OrderKind.TASK:
         take_number(instance, node)
+    reserved = segments.claimed(instance, frame, node)
+    if reserved is not None:
+        go_on(instance, work, reserved)
+        return
+    segments.forget(instance, node)
     if frame.node.kind is Kind.FOREACH and frame.node is not node and open_window(instance, work):
         send(instance, work)
     else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from typing import NamedTuple
 
 from taskpath_proto.records import RunRecord
 from taskpath_proto.values import Value
@@ -40,6 +41,22 @@ class Run:
     def number(self) -> int:
         """The counter when it was accepted: a task whose ``bound`` is greater has run in it."""
         return self.record.number
+
+
+class Reserved(NamedTuple):
+    """A task that an executor goes on to by itself, now that it has done the one before.
+
+    Attributes:
+        node: the task.
+        command: the epoch and number that were kept for it.
+        segment: its place among the tasks that were sent together, and how many they are.
+        executor: who goes on.
+    """
+
+    node: Node
+    command: tuple[int, int]
+    segment: tuple[int, int]
+    executor: str
 
 
 class Phase(Enum):
@@ -76,6 +93,7 @@ class Frame:
         outdated: when another run first changed something before that had been taken over; 0 if none did.
         cancelled: nothing more is to be started.
         waiting: whether it stands in a window's queue, to be asked for more items.
+        reserved: in a sequence, the next task if an executor goes on to it.
     """
 
     __slots__ = (
@@ -96,6 +114,7 @@ class Frame:
         "phase",
         "pick",
         "ran",
+        "reserved",
         "run",
         "threshold",
         "touched",
@@ -135,6 +154,7 @@ class Frame:
         self.outdated = 0
         self.cancelled = False
         self.waiting = False
+        self.reserved: Reserved | None = None
 
 
 class Stage(Enum):
@@ -163,9 +183,12 @@ class Work:
         holder: the executor that it is leased to.
         alone: nothing else ran on that executor when it began.
         suspect: an executor ended while it may have run this.
+        ahead: how many tasks after this one its executor goes on to, with the next commands' numbers.
+        step: its executor has gone on to it by itself.
     """
 
     __slots__ = (
+        "ahead",
         "alone",
         "argument",
         "command",
@@ -177,6 +200,7 @@ class Work:
         "node",
         "sent_at",
         "stage",
+        "step",
         "suspect",
         "tries",
     )
@@ -203,6 +227,8 @@ class Work:
         self.holder: str | None = None
         self.alone = False
         self.suspect = False
+        self.ahead = 0
+        self.step = False
 
 
-__all__ = ["Frame", "Key", "Phase", "Run", "Stage", "Work"]
+__all__ = ["Frame", "Key", "Phase", "Reserved", "Run", "Stage", "Work"]

@@ -242,6 +242,10 @@ class Instance:
                 return recent
         return value
 
+    def queue_of(self, node: Node) -> str:
+        """The queue whose executors run a task."""
+        return node.spec.queue or self.identity.plan.queue
+
     def is_foreach_item(self, node: Node) -> bool:
         """Whether a node is an item of a foreach."""
         return node.parent is not None and node.parent.kind is Kind.FOREACH

@@ -12,6 +12,7 @@ from typing import Final
 from taskpath_proto.errors import ErrorCode, ErrorInfo
 from taskpath_proto.records import AttemptStatus
 from taskpath_proto.work import OrderKind, TasksReturned
+from taskpath_services.scheduler import segments
 from taskpath_services.scheduler.attempts import current, failed
 from taskpath_services.scheduler.frames import Stage, Work
 from taskpath_services.scheduler.instance import Instance
@@ -47,12 +48,20 @@ def lost(instance: Instance, work: Work) -> None:
 
 
 def returned(instance: Instance, report: TasksReturned) -> None:
-    """An executor gives back what it has not begun."""
+    """An executor gives back what it has not begun.
+
+    A step may come back from one that did the same task before it as another, which has gone on; and one that
+    has begun, from an executor that was told by an earlier owner to stop it.
+    """
     for path, command in report.orders:
         work = current(instance, path, report.epoch, command)
-        if work is not None and work.stage is Stage.SENT:
+        if work is None or (work.step and work.holder not in (None, report.executor)):
+            continue
+        if work.stage is Stage.SENT:
             take_back(instance, work)
             again(instance, work)
+        elif work.step:
+            lost(instance, work)
 
 
 def again(instance: Instance, work: Work) -> None:
@@ -60,8 +69,10 @@ def again(instance: Instance, work: Work) -> None:
     node = work.node
     work.stage = Stage.WAITING
     work.command = None
-    work.alone = False
+    work.alone = work.step = False
+    work.ahead = 0
     if work.kind is not OrderKind.JOIN:
+        segments.forget(instance, node)
         node.command = instance.change(node).command = (instance.epoch, 0)
     work.tries -= work.kind is OrderKind.TASK
     offer(instance, work, first=True)

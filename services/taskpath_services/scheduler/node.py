@@ -129,6 +129,7 @@ class Node:
         "path",
         "position",
         "result",
+        "segment",
         "spec",
         "status",
         "updaters",
@@ -155,6 +156,7 @@ class Node:
         self.result: Value | None = None
         self.updaters: Value | None = None
         self.work: object | None = None
+        self.segment: tuple[int, int] | None = None
         self.notes: Notes | None = None
         self.group: Group | None = None
         if kind is not Kind.TASK:

@@ -7,8 +7,9 @@ from typing import Final
 from taskpath_proto.records import AttemptRecord, AttemptStatus, RetryState
 from taskpath_proto.values import KEEP_BYTES, Inline, Item, Value
 from taskpath_proto.work import Order, OrderKind
+from taskpath_services.scheduler import segments
 from taskpath_services.scheduler.effects import PendingOrder, Timer, TimerKind
-from taskpath_services.scheduler.frames import Stage, Work
+from taskpath_services.scheduler.frames import Reserved, Stage, Work
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.node import Node
 from taskpath_services.scheduler.statuses import CANCELLED, FAILED, INACTIVE, OK, QUEUED, RUNNING
@@ -85,20 +86,15 @@ def file_attempt(instance: Instance, node: Node, ending: AttemptStatus) -> None:
     change.progress = change.execution_time = change.duration = change.executor = None
 
 
-def queue_of(instance: Instance, node: Node) -> str:
-    """The queue whose executors run a task."""
-    return node.spec.queue or instance.identity.plan.queue
-
-
 def open_window(instance: Instance, work: Work) -> bool:
     """Whether the window of a work's queue has room."""
-    queue = queue_of(instance, work.node)
+    queue = instance.queue_of(work.node)
     return instance.windows.of(queue).has_room(size(instance.fleet, queue))
 
 
 def offer(instance: Instance, work: Work, *, first: bool = False) -> None:
     """Puts a work into its window's queue, at the front if it was there before."""
-    waiting = instance.windows.of(queue_of(instance, work.node)).waiting
+    waiting = instance.windows.of(instance.queue_of(work.node)).waiting
     if first:
         waiting.appendleft(work)
     else:
@@ -108,52 +104,63 @@ def offer(instance: Instance, work: Work, *, first: bool = False) -> None:
 def send(instance: Instance, work: Work) -> None:
     """Lets a work out to its queue."""
     node = work.node
-    queue = queue_of(instance, node)
     command = (instance.epoch, instance.next())
-    work.command = command
-    work.stage = Stage.SENT
-    work.sent_at = instance.now
-    attempt = 0
-    if work.kind is not OrderKind.JOIN:
-        node.command = instance.change(node).command = command
-    if work.kind is OrderKind.TASK:
-        change = instance.change(node)
-        work.tries += 1
-        attempt = node.attempt
-        argument = recorded(work.argument)
-        if argument is not None or attempt > 1:
-            change.argument = argument
-        notes = node.notes
-        if notes is not None and notes.retry is not None and notes.retry.next_at is not None:
-            change.error = notes.error = None
-            change.retry = notes.retry = RetryState(try_=notes.retry.try_, attempts=notes.retry.attempts)
-    instance.windows.of(queue).add(work, size(instance.fleet, queue))
-    previous = node.updaters if work.kind is OrderKind.TASK else None
+    _goes_out(instance, work, command)
+    is_task = work.kind is OrderKind.TASK
     items, place = (
         (work.argument.of, work.argument.index) if isinstance(work.argument, Item) else (None, None)
     )
     instance.effects.orders.append(
         PendingOrder(
-            queue,
+            instance.queue_of(node),
             work.layers,
             items,
             Order(
                 node.path,
                 command[1],
-                attempt,
+                node.attempt if is_task else 0,
                 work.argument if place is None else place,
                 work.kind,
                 work.condition,
-                previous,
+                node.updaters if is_task else None,
                 work.suspect,
+                segments.reserve(instance, work) if is_task else (),
             ),
         )
     )
 
 
+def go_on(instance: Instance, work: Work, reserved: Reserved) -> None:
+    """An executor goes on to a work by itself: it is out without having been sent."""
+    _goes_out(instance, work, reserved.command)
+    segments.gone_on(instance, work, reserved)
+    instance.fleet.hold(instance, work, reserved.executor)
+
+
+def _goes_out(instance: Instance, work: Work, command: tuple[int, int]) -> None:
+    node = work.node
+    work.command = command
+    work.stage = Stage.SENT
+    work.sent_at = instance.now
+    if work.kind is not OrderKind.JOIN:
+        node.command = instance.change(node).command = command
+    if work.kind is OrderKind.TASK:
+        change = instance.change(node)
+        work.tries += 1
+        argument = recorded(work.argument)
+        if argument is not None or node.attempt > 1:
+            change.argument = argument
+        notes = node.notes
+        if notes is not None and notes.retry is not None and notes.retry.next_at is not None:
+            change.error = notes.error = None
+            change.retry = notes.retry = RetryState(try_=notes.retry.try_, attempts=notes.retry.attempts)
+    queue = instance.queue_of(node)
+    instance.windows.of(queue).add(work, size(instance.fleet, queue))
+
+
 def take_back(instance: Instance, work: Work) -> None:
     """A work is out no more: it has ended, or is to go out again."""
-    instance.windows.of(queue_of(instance, work.node)).out.pop(work, None)
+    instance.windows.of(instance.queue_of(work.node)).out.pop(work, None)
     if work.holder is not None:
         instance.fleet.free(work)
     goes_on(instance, work.node)
@@ -177,7 +184,8 @@ def is_out(instance: Instance, node: Node) -> bool:
     if not instance.fleet.leases or node.command is None:
         return False
     retry = node.notes.retry if node.notes is not None else None
-    return node.command[1] > node.bound and (retry is None or retry.next_at is None)
+    sent = node.command[1] > node.bound or segments.is_step(node)
+    return sent and (retry is None or retry.next_at is None)
 
 
 def resume(instance: Instance, work: Work) -> None:
@@ -206,7 +214,8 @@ def _stays_out(instance: Instance, work: Work) -> None:
     work.sent_at = instance.now
     work.stage = Stage.SENT
     work.tries += work.kind is OrderKind.TASK
-    queue = queue_of(instance, node)
+    segments.resume(instance, work)
+    queue = instance.queue_of(node)
     instance.windows.of(queue).add(work, size(instance.fleet, queue))
     if own_status(node) == RUNNING and node.executor is not None:
         # Whether its executor still has it, that has to say: only then it is leased again.

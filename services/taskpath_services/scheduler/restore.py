@@ -80,6 +80,7 @@ def restore_tasks(instance: Instance, tasks: list[TaskRecord]) -> list[tuple[Nod
             continue
         node.bound, node.left, node.attempt, node.command = task.bound, task.left, task.attempt, task.command
         node.execution_time, node.duration, node.executor = task.execution_time, task.duration, task.executor
+        node.segment = task.segment
         version = task.command[1] if task.command is not None else 0
         body = task.body
         node.result = Stored(body.path, body.size, version) if isinstance(body, Stored) else body

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from taskpath.layers import left_by
 from taskpath_proto.values import INLINE_BYTES, KEEP_BYTES, NULL, Inline, Item, Joined, Value, size_of
 from taskpath_proto.work import Layer
 from taskpath_services.scheduler.instance import Instance
@@ -94,21 +95,9 @@ def item_of(foreach: Node, index: int) -> Value:
 
 def own_leavings(instance: Instance, node: Node) -> tuple[Layer, ...]:
     """What a task's own function left in the context."""
-    spec = node.spec
-    if spec.context_var is None and not spec.context_vars and node.updaters is None:
-        return ()
     if node.kind is Kind.FOREACH:
         return ()
-    value = own_result(instance, node)
-    return (
-        Layer(
-            path=node.path,
-            variables=((spec.context_var, value),) if spec.context_var is not None and spec.run else (),
-            keys=spec.context_vars if spec.run else (),
-            result=value if spec.context_vars and spec.run else None,
-            updaters=node.updaters,
-        ),
-    )
+    return left_by(node.path, node.spec, own_result(instance, node), node.updaters, runs=node.spec.run)
 
 
 def leavings(instance: Instance, node: Node) -> tuple[Layer, ...]:

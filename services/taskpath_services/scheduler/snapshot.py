@@ -89,6 +89,7 @@ def _record(node: Node) -> TaskRecord:
         executor=node.executor,
         body=node.result,
         updaters=node.updaters,
+        segment=node.segment,
     )
     if notes is not None:
         record.attempts, record.retry, record.progress = notes.attempts, notes.retry, notes.progress

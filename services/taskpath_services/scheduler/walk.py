@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections import deque
 
 from taskpath_proto.work import OrderKind
+from taskpath_services.scheduler import segments
 from taskpath_services.scheduler.ending import end, touch
 from taskpath_services.scheduler.entering import accept, enter, open_up, own_ended, passes
 from taskpath_services.scheduler.frames import Frame, Phase, Run, Stage, Work
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.node import Kind
-from taskpath_services.scheduler.orders import queue_of, send, status_of
+from taskpath_services.scheduler.orders import send, status_of
 from taskpath_services.scheduler.results import item_of
 from taskpath_services.scheduler.selection import is_sequence, last_picked
 from taskpath_services.scheduler.statuses import is_done
@@ -101,7 +102,7 @@ def _may_begin(instance: Instance, frame: Frame) -> bool:
     """
     if frame.phase is not Phase.CHILDREN or frame.cancelled or frame.cursor >= len(frame.keys):
         return False
-    window = size(instance.fleet, queue_of(instance, frame.node))
+    window = size(instance.fleet, instance.queue_of(frame.node))
     most = min(frame.node.spec.max_parallel or window, window)
     frames = frame.node.inside.frames
     under_way = (
@@ -153,7 +154,7 @@ def _advance_foreach(instance: Instance, frame: Frame) -> None:
         if not other.waiting and _may_begin(instance, other):
             other.waiting = True
             instance.refresh(node)
-            instance.windows.of(queue_of(instance, node)).waiting.append(other)
+            instance.windows.of(instance.queue_of(node)).waiting.append(other)
 
 
 def _advance_sequence(instance: Instance, frame: Frame) -> None:
@@ -180,4 +181,5 @@ def _advance_sequence(instance: Instance, frame: Frame) -> None:
         if frame.cursor < last and not frame.broken:
             accept(instance, frame, child)
         frame.cursor += 1
+    segments.claimed(instance, frame, None)
     end(instance, frame)

@@ -100,8 +100,8 @@ def send_again(
 
 
 def unclaimed(fleet: Fleet, instances: Iterable[Instance], now: int) -> list[Instance]:
-    """Sends again what had begun under an earlier owner, and no executor says that it has; gives the
-    instances that it concerns. As long as there is any, executors are asked."""
+    """Sends again what an executor had under an earlier owner, and none says that it has; gives the instances
+    that it concerns. As long as there is any, executors are asked."""
     if not fleet.ask or fleet.lease is None:
         return []
     begun = [
@@ -109,11 +109,13 @@ def unclaimed(fleet: Fleet, instances: Iterable[Instance], now: int) -> list[Ins
         for instance in instances
         for window in instance.windows.by_queue.values()
         for work in window.out
-        if work.stage is Stage.STARTED and work.holder is None
+        if (work.stage is Stage.STARTED or work.step) and work.holder is None
     ]
     fleet.ask = bool(begun)
     return lose([(instance, work) for instance, work in begun if work.sent_at <= now - fleet.lease], now)
 
 
 def _is_overdue(work: Work, limit: int) -> bool:
+    if work.step:
+        return False  # it was in no queue
     return work.stage is Stage.SENT and work.holder is None and work.sent_at <= limit
