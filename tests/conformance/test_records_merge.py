@@ -115,6 +115,7 @@ task_values: dict[str, st.SearchStrategy[Any]] = {
     "bounds": counts,
     "reason": none | texts,
     "joining": none | st.sampled_from(TaskStatus),
+    "segment": none | st.tuples(numbers, numbers),
 }
 # What is merged with difficulty comes often.
 task_fields = some_of(**task_values, error_=errors, retry_=retries, progress_=progresses)
