@@ -398,10 +398,6 @@ class Attempts:
         if hold.is_step:
             self._reports.returned(hold, (order,))
 
-    def is_cancelled(self, key: Key) -> bool:
-        """Whether an order is not to be begun."""
-        return key in self._cancelled
-
     def cancel(self, message: CancelAttempts) -> None:
         """Stops these attempts; those that are still on their way are not begun."""
         for command in message.commands:

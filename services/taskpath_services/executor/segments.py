@@ -57,21 +57,17 @@ class Segments:
         assert attempt.left is not None
         message = following(attempt, *attempt.left)
         hold, orders = attempt.group.hold.step(message), message.orders
-        if not self._may_go_on(attempt, orders[0]):
+        if not self._may_go_on(attempt):
             self._reports.returned(hold, orders)
         elif self._outdated(message.partition, message.epoch):
             self._ask(hold, orders, NONE_ALONE)
         else:
             self._attempts.take(hold, orders)
 
-    def _may_go_on(self, attempt: Attempt, order: Order) -> bool:
-        """Whether surely nobody else has done the same task meanwhile, and will go on from it."""
-        if self._closed or attempt.order.suspect:
-            return False
-        if any(hold.lost or hold.redelivered for hold in attempt.holds):
-            return False
-        id, epoch, _ = attempt.key
-        return not self._attempts.is_cancelled((id, epoch, order.command))
+    def _may_go_on(self, attempt: Attempt) -> bool:
+        """Whether surely nobody else does the same task, too, and goes on from it."""
+        doubtful = attempt.order.suspect or any(hold.lost or hold.redelivered for hold in attempt.holds)
+        return not (self._closed or doubtful)
 
 
 def following(attempt: Attempt, result: Value, updaters: Value | None) -> RunTasks:
