@@ -91,11 +91,11 @@ def _start(instance: Instance, work: Work, frame: Frame, again: bool, bound: int
             instance.bind(node, bound)
         resume(instance, work)
         return
+    reserved = segments.claimed(instance, frame, node)
     mark(instance, node, QUEUED)
-    instance.bind(node, bound)
+    instance.bind(node, bound if reserved is None else segments.bound(instance, reserved, bound))
     if work.kind is OrderKind.TASK:
         take_number(instance, node)
-    reserved = segments.claimed(instance, frame, node)
     if reserved is not None:
         go_on(instance, work, reserved)
         return

@@ -104,6 +104,38 @@ def claimed(instance: Instance, frame: Frame, node: Node | None) -> Reserved | N
     return None
 
 
+def bound(instance: Instance, reserved: Reserved, now: int) -> int:
+    """The ``bound`` of a task that an executor goes on to.
+
+    It sees what the first of its segment saw. If that was sent by an earlier owner, and something before it
+    has changed since, this one does not know that by its frames; but the task before it is stale then.
+
+    Args:
+        instance: whose.
+        reserved: the task.
+        now: the ``bound`` of a task that is sent now.
+    """
+    parent = reserved.node.parent
+    if reserved.command[0] == instance.epoch or parent is None:
+        return now
+    before = parent.inside.children[reserved.node.position - 1]
+    assert before is not None
+    return min(now, before.bound) if _newest_before(before) >= before.bound else now
+
+
+def _newest_before(node: Node) -> int:
+    """The greatest ``left`` before a task, whether or not all that is before it is done."""
+    newest, parent = 0, node.parent
+    while parent is not None:
+        inside = parent.inside
+        if is_sequence(parent):
+            lefts = (child.left for child in inside.children[: node.position] if child is not None)
+            newest = max(newest, max(lefts, default=0))
+        newest = max(newest, inside.own_left)
+        node, parent = parent, parent.parent
+    return newest
+
+
 def gone_on(instance: Instance, work: Work, reserved: Reserved) -> None:
     """An executor has gone on to a work."""
     node = work.node

@@ -354,6 +354,20 @@ class TestTakeovers:
         play.finish("#.a")
         assert sent(play) == ["a>b>c", "a", "c"]
 
+    @pytest.mark.parametrize("takeovers", [0, 1, 2])
+    def test_what_saw_something_old_is_stale_whoever_is_the_owner(self, takeovers: int) -> None:
+        play = play_of(T("u", context_var="v"), sequence("d", *chain(3)))
+        play.held |= {"#.d.a", "#.d.b"}
+        play.execute("#.d")
+        play.execute("#.u")
+        for path in ("#.d.a", "#.d.b"):
+            for _ in range(takeovers):
+                play.take_over()
+            play.finish(path)
+        assert (play.context("#.d.c")["v"], play.result("#.u")) == ("u1", "u2")
+        assert play.stale() == {"#.d", "#.d.a", "#.d.b", "#.d.c"}
+        assert sent(play) == ["u", "a>b>c", "a>b>c", "u"]
+
     def test_a_step_is_not_looked_for_in_a_queue(self) -> None:
         play = play_of(*chain(2), T("z", queue="other"), held="#.b")
         play.take_over()
