@@ -45,6 +45,7 @@ class Job:
         asked: the number of the call that asks.
         after: of a step, the report of the task before it, until that is confirmed.
         step: it was gone on to: no delivery brings it to another executor.
+        cut: its executor lost the connection, and does not go on from it.
     """
 
     message: RunTasks
@@ -60,6 +61,7 @@ class Job:
     asked: int | None = None
     after: TaskFinished | None = None
     step: bool = False
+    cut: bool = False
 
     @property
     def named(self) -> tuple[tuple[str, int]]:
@@ -81,6 +83,7 @@ class Executors:
         self._storage, self._random = storage, random
         self.functions = Functions(storage)
         self.jobs: dict[Key, Job] = {}
+        self.beside: list[Job] = []
         self.lines = Lines()
         self.steps = 0
         self._cancelled: set[Key] = set()
@@ -131,6 +134,7 @@ class Executors:
         if blamed is not None:
             self.blames[blamed] = self.blames.get(blamed, 0) + 1
         self._replace(name)
+        self.beside = [job for job in self.beside if job.executor != name]
         for key, job in list(self.jobs.items()):
             if job.executor != name:
                 continue
@@ -139,6 +143,34 @@ class Executors:
             else:
                 other = self._random.choice(self.names)
                 self.jobs[key] = Job(job.message, job.order, other, doubtful=True, suspect=True)
+
+    def cut(self) -> None:
+        """Some executor loses its connection and has another: what it had not reported comes to others; what
+        of that had begun goes on beside it."""
+        name = self._random.choice(self.names)
+        for key, job in list(self.jobs.items()):
+            if job.executor != name:
+                continue
+            if job.reported or job.step:
+                job.cut = True
+                continue
+            if not job.doubtful and not job.suspect and self._random.random() < 0.5:
+                self.beside.append(job)
+            other = self._random.choice([one for one in self.names if one != name])
+            self.jobs[key] = Job(job.message, job.order, other, doubtful=True, suspect=True)
+
+    def end_beside(self) -> list[Report]:
+        """Something ends that another executor has been given, too."""
+        job = self.beside.pop(self._random.randrange(len(self.beside)))
+        asked = self.functions.asked(job.message, job.order) if self.is_ready(job) else None
+        if asked is None or asked.kills or asked.hangs:
+            return []
+        report = self.functions.end(asked, job.executor, hangs=False)
+        if report.status is not TaskStatus.OK or not job.order.then:
+            return [report]
+        _, order = following(job.message, job.order, report, asked.spec)
+        named = ((order.path, order.command),)
+        return [report, TasksReturned(job.message.id, job.message.epoch, job.executor, named)]
 
     def leave(self) -> list[Report]:
         """An executor is told to end: it returns what waits, reports what it runs as finished, and says that
@@ -241,7 +273,13 @@ class Executors:
             key = (message.id, message.epoch, order.command)
             assert key not in self.jobs
             self.jobs[key] = Job(
-                message, order, job.executor, reported=True, suspect=job.suspect, after=report, step=True
+                message,
+                order,
+                job.executor,
+                reported=True,
+                suspect=job.suspect or job.cut,
+                after=report,
+                step=True,
             )
 
     def _give_up_step(self, key: Key) -> list[Report]:
@@ -263,11 +301,13 @@ class Executors:
     def forget(self) -> None:
         """They die with the process."""
         self.jobs.clear()
+        self.beside.clear()
 
     def forget_instance(self, id: str) -> None:
         """An instance is gone."""
         for key in [key for key in self.jobs if key[0] == id]:
             del self.jobs[key]
+        self.beside = [job for job in self.beside if job.message.id != id]
 
     # Work.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from random import Random
 
 from msgspec.structs import replace
@@ -64,7 +64,8 @@ class Lines:
         random.shuffle(wire)
         lines: dict[object, list[int]] = {}
         for place, message in enumerate(wire):
-            for line in self._lines_of(message):
+            line = self._line_of(message)
+            if line is not None:
                 lines.setdefault(line, []).append(place)
         order = {id(message): place for place, message in reversed(list(enumerate(before)))}
         for places in lines.values():
@@ -72,13 +73,11 @@ class Lines:
             for place, message in zip(places, messages, strict=True):
                 wire[place] = message
 
-    def _lines_of(self, message: Message) -> Iterator[tuple[str, int, int, str]]:
-        executor, commands = _said(message)
-        for id, epoch, command in commands:
-            head = self._heads.get((id, epoch, command))
-            if head is not None:
-                yield id, epoch, head, executor
-                return  # what names several is of one line, or is not said by a step's executor
+    def _line_of(self, message: Message) -> tuple[str, int, int, str] | None:
+        """Of what names several orders they are all of one line, or it is said by nobody who has steps."""
+        executor, orders = _said(message)
+        lines = ((id, epoch, self._heads.get((id, epoch, command))) for id, epoch, command in orders)
+        return next(((id, epoch, head, executor) for id, epoch, head in lines if head is not None), None)
 
 
 def _said(message: Message) -> tuple[str, Sequence[Key]]:

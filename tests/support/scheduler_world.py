@@ -183,6 +183,8 @@ class World:
             self.now = max(self.now, self._timers[0][0])
         if self.deaths and self.random.random() < self.deaths:
             self._lose_executor()
+        if self.executors.beside and self.random.random() < 0.2:
+            self._report(self.executors.end_beside())
         if self._rivals and self.random.random() < 0.5:
             self._let_rival_act()
         if self.handling.jobs and self.random.random() < 0.4:
@@ -196,8 +198,11 @@ class World:
                 self.take_over()
 
     def _lose_executor(self) -> None:
-        if self.random.random() < 0.5:
+        chance = self.random.random()
+        if chance < 0.4:
             self.executors.die()
+        elif chance < 0.6:
+            self.executors.cut()
         else:
             self.wire.extend(self.executors.leave())
 

@@ -103,8 +103,8 @@ class Attempts:
         self._later: list[tuple[Hold, Sequence[Order]]] = []
         self.company: Callable[[], None] | None = None
         """Called once, when something else begins beside an order that had this executor for itself."""
-        self.go_on: Callable[[Attempt], None] = lambda attempt: None
-        """Called when it is confirmed that a task is ok that others of its segment follow."""
+        self.go_on: Callable[[Attempt], None]
+        """Called when it is confirmed that a task is ok that others of its segment follow. To be set."""
         self.beat = Beat(
             bus,
             clock,

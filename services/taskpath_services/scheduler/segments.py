@@ -10,7 +10,7 @@ A report of a step is behind that of the task before it, in the same mailbox and
 owner never meets the report of a step that it has not entered, but in the batch in which it enters it.
 
 In one process there are none: nothing may follow from a result that is not stored, and when it is, an order
-as near as any other word of that.
+is as near as any other word of that.
 
 A number that was kept is older than the ``bound`` that its task gets. So that the next owner knows such a
 task as being out all the same, its record has its place in the segment.
