@@ -233,6 +233,7 @@ class Partition:
         self._watching = False
         if now - due < STALLED_MS:
             self._due.update(dict.fromkeys(watch.lapse(self.fleet, now)))
+            watch.doubt(self.fleet, self._running, now)
             self._due.update(dict.fromkeys(watch.unclaimed(self.fleet, self._running, now)))
             self._due.update(dict.fromkeys(watch.explain(self.fleet, self._running, now)))
             if self.fleet.ask:

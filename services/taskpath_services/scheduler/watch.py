@@ -115,6 +115,23 @@ def unclaimed(fleet: Fleet, instances: Iterable[Instance], now: int) -> list[Ins
     return lose([(instance, work) for instance, work in begun if work.sent_at <= now - fleet.lease], now)
 
 
+def doubt(fleet: Fleet, instances: Iterable[Instance], now: int) -> None:
+    """Steps that have not begun for as long as a lease: their executors are asked whether they have them.
+
+    No delivery stands for a step. An executor that does not know of it, whyever, would keep it for ever.
+    """
+    if fleet.lease is None:
+        return
+    for instance in instances:
+        for window in instance.windows.by_queue.values():
+            for work in window.out:
+                waits = work.step and work.stage is Stage.SENT and work.holder is not None
+                if waits and work.sent_at <= now - fleet.lease:
+                    fleet.free(work)
+                    work.sent_at = now
+                    fleet.ask = True
+
+
 def _is_overdue(work: Work, limit: int) -> bool:
     if work.step:
         return False  # it was in no queue

@@ -218,8 +218,18 @@ class TestLosses:
 
     def test_the_beat_of_its_executor_renews_it(self) -> None:
         play = play_of(*chain(2), held="#.b")
+        play.start("#.b")
         play.wait(120, "e")
         assert sent(play) == ["a>b"]
+
+    @pytest.mark.parametrize("knows", [True, False])
+    def test_an_executor_that_has_not_begun_it_for_long_is_asked_whether_it_has_it(self, knows: bool) -> None:
+        play = play_of(*chain(2), held="#.b")
+        for _ in range(12):
+            play.wait(10, "e")
+            if knows:
+                play.hold("#.b", executor="e")
+        assert sent(play) == (["a>b"] if knows else ["a>b", "b"])
 
     def test_an_executor_that_is_gone_loses_it_at_once(self) -> None:
         play = play_of(*chain(2), held="#.b")
@@ -309,7 +319,7 @@ class TestTakeovers:
         assert command is not None
         play.take_over()
         play.tell(TasksHeld("i", command[0], "e", (("#.b", command[1]),)))
-        play.wait(120, "e")
+        play.wait(50, "e")
         assert sent(play) == ["a>b>c"]
         assert play.wanted("#.b", "e")
         play.finish("#.b")
