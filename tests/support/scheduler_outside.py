@@ -105,6 +105,10 @@ class Outside:
         workflow = life.workflow
         if isinstance(answer, TaskpathError):
             assert answer.code is ErrorCode.CONFLICT or life.forgives(answer), answer
+            if answer.code is not ErrorCode.CONFLICT and workflow.next is None:
+                # It is stored; the instance has ended and is gone before a new owner could tell the caller so.
+                workflow.data = life.data
+                return 0
             workflow.next = None
             return None
         assert workflow.next is None, "it was accepted, and is not stored"
