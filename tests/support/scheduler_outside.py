@@ -106,7 +106,7 @@ class Outside:
         if isinstance(answer, TaskpathError):
             assert answer.code is ErrorCode.CONFLICT or life.forgives(answer), answer
             if answer.code is not ErrorCode.CONFLICT and workflow.next is None:
-                # It is stored; the instance has ended and is gone before a new owner could tell the caller so.
+                # It is stored; the instance has ended and is gone before a new owner could tell the caller.
                 workflow.data = life.data
                 return 0
             workflow.next = None

@@ -142,6 +142,7 @@ def _goes_out(instance: Instance, work: Work, command: tuple[int, int]) -> None:
     work.command = command
     work.stage = Stage.SENT
     work.sent_at = instance.now
+    work.doubted = False
     if work.kind is not OrderKind.JOIN:
         node.command = instance.change(node).command = command
     if work.kind is OrderKind.TASK:
@@ -213,14 +214,14 @@ def _stays_out(instance: Instance, work: Work) -> None:
     work.command = node.command
     work.sent_at = instance.now
     work.stage = Stage.SENT
+    # What waits at an executor, or runs there, that has to say: only then it is leased again.
+    instance.fleet.ask = True
     work.tries += work.kind is OrderKind.TASK
     segments.resume(instance, work)
     queue = instance.queue_of(node)
     instance.windows.of(queue).add(work, size(instance.fleet, queue))
     if own_status(node) == RUNNING and node.executor is not None:
-        # Whether its executor still has it, that has to say: only then it is leased again.
         work.stage = Stage.STARTED
-        instance.fleet.ask = True
         watch_timeout(instance, work)
 
 

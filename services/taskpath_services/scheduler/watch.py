@@ -100,8 +100,8 @@ def send_again(
 
 
 def unclaimed(fleet: Fleet, instances: Iterable[Instance], now: int) -> list[Instance]:
-    """Sends again what an executor had under an earlier owner, and none says that it has; gives the instances
-    that it concerns. As long as there is any, executors are asked."""
+    """Sends again what an executor had, also under an earlier owner, and none says that it has; gives the
+    instances that it concerns. As long as there is any, executors are asked."""
     if not fleet.ask or fleet.lease is None:
         return []
     begun = [
@@ -109,30 +109,32 @@ def unclaimed(fleet: Fleet, instances: Iterable[Instance], now: int) -> list[Ins
         for instance in instances
         for window in instance.windows.by_queue.values()
         for work in window.out
-        if (work.stage is Stage.STARTED or work.step) and work.holder is None
+        if (work.stage is Stage.STARTED or work.step or work.doubted) and work.holder is None
     ]
     fleet.ask = bool(begun)
     return lose([(instance, work) for instance, work in begun if work.sent_at <= now - fleet.lease], now)
 
 
 def doubt(fleet: Fleet, instances: Iterable[Instance], now: int) -> None:
-    """Steps that have not begun for as long as a lease: their executors are asked whether they have them.
+    """What waits at executors for as long as a lease and has not begun: they are asked whether they have it.
 
-    No delivery stands for a step. An executor that does not know of it, whyever, would keep it for ever.
+    An executor that does not know of it would keep it for ever: no delivery stands for a step; and that an
+    order waits may have been heard, although its delivery went back when a connection was lost, and was
+    declined by whoever got it then.
     """
     if fleet.lease is None:
         return
     for instance in instances:
         for window in instance.windows.by_queue.values():
             for work in window.out:
-                waits = work.step and work.stage is Stage.SENT and work.holder is not None
+                waits = work.stage is Stage.SENT and work.holder is not None
                 if waits and work.sent_at <= now - fleet.lease:
                     fleet.free(work)
-                    work.sent_at = now
+                    work.doubted, work.sent_at = True, now
                     fleet.ask = True
 
 
 def _is_overdue(work: Work, limit: int) -> bool:
-    if work.step:
-        return False  # it was in no queue
+    if work.step or work.doubted:
+        return False  # it is in no queue
     return work.stage is Stage.SENT and work.holder is None and work.sent_at <= limit

@@ -41,8 +41,22 @@ def test_a_beat_renews_the_leases_of_all_that_an_executor_holds() -> None:
     play.start("#.g.x", "e1")
     play.hold("#.g.y", executor="e1")
     sent = len(play.sent)
-    play.wait(120, "e1")
+    for _ in range(6):
+        play.wait(20, "e1")
+        play.hold("#.g.y", executor="e1")  # it is asked
     assert len(play.sent) == sent
+
+
+def test_what_waits_for_long_at_an_executor_that_does_not_say_that_it_has_it_goes_out_again() -> None:
+    play = play_of(T("a"))
+    play.hold("#.a", executor="e1")
+    first = play.order("#.a")
+    play.wait(32, "e1")
+    assert not play.wanted("#.a", "e2")
+    assert play.order("#.a") is first
+    play.wait(32, "e1")
+    assert play.order("#.a").command > first.command
+    assert play.order("#.a").suspect
 
 
 def test_the_beat_of_one_renews_nothing_of_another() -> None:
@@ -234,8 +248,10 @@ def test_what_an_executor_holds_or_runs_is_never_overdue() -> None:
     play = play_of(group("g", T("x"), T("y")), held="#.g.x #.g.y")
     play.hold("#.g.x", executor="e1")
     play.start("#.g.y", "e1")
-    play.wait(120, "e1")
-    assert play.partition.overdue(play.now) == set()
+    for _ in range(6):
+        play.wait(20, "e1")
+        play.hold("#.g.x", executor="e1")
+        assert play.partition.overdue(play.now) == set()
 
 
 def test_who_was_stalled_itself_does_not_call_others_silent() -> None:
