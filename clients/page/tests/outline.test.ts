@@ -1,7 +1,7 @@
 import type { TaskNode } from '@taskpath/react/core';
-import { unknownInstance } from '@taskpath/react/core';
+import { nearest, toggled, unknownInstance } from '@taskpath/react/core';
 import { expect, test } from 'vitest';
-import { itemPatterns, namedItems, nearest, opened, paged, revealed, rowsOf, toggled, wantedRows } from '../src/instance/outline.js';
+import { itemPatterns, namedItems, opened, paged, revealed, rowsOf, wantedRows } from '../src/instance/outline.js';
 import { Tally } from '../src/instance/tally.js';
 
 const node = (path: string, children: TaskNode[] = [], more: Partial<TaskNode> = {}): TaskNode => ({ name: path.slice(path.lastIndexOf('.') + 1), description: '', path, children, ...more });

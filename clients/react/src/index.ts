@@ -7,6 +7,7 @@ export { type Instances, useInstances } from './react/useInstances.js';
 export { type Execute, useExecute } from './react/useExecute.js';
 export { type ConnectionView, useConnection } from './react/useConnection.js';
 export { useRollup, useSpan } from './react/useRollup.js';
+export { useStayAtEnd } from './react/useStayAtEnd.js';
 export { useTaskLog } from './react/useTaskLog.js';
 export { type RecordOfTask, useTaskRecord } from './react/useTaskRecord.js';
 export type { JobError, JobEvents, TaskEvent } from './react/useJobEvents.js';

@@ -1,6 +1,6 @@
-import { type TaskSnapshot, format, useTaskLog, useTaskRecord, useTaskpath } from '@taskpath/react';
+import { type TaskSnapshot, format, useStayAtEnd, useTaskLog, useTaskRecord, useTaskpath } from '@taskpath/react';
 import { type AttemptRecord, type ErrorInfo, type TaskDocument, isActive } from '@taskpath/react/core';
-import { type ReactNode, useEffect, useRef } from 'react';
+import type { ReactNode } from 'react';
 import { Button, IconButton } from '../ui/Button.js';
 import { useNow } from '../ui/clock.js';
 import { Copy } from '../ui/Copy.js';
@@ -186,12 +186,7 @@ export function Section({ name, title, open = false, children }: { name: string;
 function Log({ path }: { path: string }) {
   const { id } = useLive();
   const { lines, left, isLoading, error } = useTaskLog(id, path);
-  const list = useRef<HTMLOListElement>(null);
-  const atEnd = useRef(true);
-  useEffect(() => {
-    const element = list.current;
-    if (element && atEnd.current) element.scrollTop = element.scrollHeight;
-  }, [lines]);
+  const end = useStayAtEnd<HTMLOListElement>(lines);
   const note = error && error.code !== 'CANNOT_FIND_TASK' ? error.message : isLoading && !error ? 'Reading…' : lines.length === 0 ? 'Nothing was logged.' : '';
   return (
     <>
@@ -200,15 +195,13 @@ function Log({ path }: { path: string }) {
       {lines.length === 0 ? null : (
         <div className="value">
           <ol
-            ref={list}
+            ref={end.ref}
             className="log"
             role="log"
             aria-label={`Log of ${path}`}
             aria-live="off"
             tabIndex={0}
-            onScroll={({ currentTarget: at }) => {
-              atEnd.current = at.scrollHeight - at.scrollTop - at.clientHeight < 24;
-            }}
+            onScroll={end.onScroll}
           >
             {lines.map((line, index) => (
               <li key={left + index} data-level={line.level} data-first={index > 0 && lines[index - 1]?.attempt !== line.attempt ? `attempt ${line.attempt}` : undefined}>

@@ -1,11 +1,11 @@
-import { paths } from '@taskpath/react/core';
+import { nearest, paths, toggled } from '@taskpath/react/core';
 import { format } from '@taskpath/react';
 import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import type { View } from '../app/address.js';
 import { IconButton } from '../ui/Button.js';
 import { useWindow } from '../ui/useWindow.js';
 import { useGroup, useLive, useShape, useSnapshot } from './live.js';
-import { type Outline, PAGE, type Row, type Wanted, foreachesWith, itemPatterns, namedItems, nearest, opened, paged, revealed, rowsOf, toggled, wantedRows } from './outline.js';
+import { type Outline, PAGE, type Row, type Wanted, foreachesWith, itemPatterns, namedItems, opened, paged, revealed, rowsOf, wantedRows } from './outline.js';
 import { TaskRow } from './TaskRow.js';
 import { Axis, Grid, Keeper, TimelineProvider, useScale } from './timeline.js';
 

@@ -1,5 +1,5 @@
 /** Which rows of an instance's tree there are. All of them are listed; which are drawn is the window's business. Pure. */
-import { type TaskTree, paths } from '@taskpath/react/core';
+import { type TaskTree, openedAtFirst, paths } from '@taskpath/react/core';
 import type { Counts, Tally } from './tally.js';
 
 /** A foreach of more items is shown by pages: so many states are not sent to one page. */
@@ -44,31 +44,9 @@ export interface Shape {
   countOf(path: string): number;
 }
 
-/** The groups opened, level by level, as far as that is still something to look at; a foreach stays closed. */
+/** As an outline is at first. */
 export function opened(tree: TaskTree): Outline {
-  const open = new Set<string>();
-  let level = tree.children(paths.ROOT);
-  let shown = level.length;
-  while (level.length > 0) {
-    const next: string[] = [];
-    for (const path of level) {
-      const children = tree.children(path);
-      if (children.length === 0 || shown + children.length > OPENED) continue;
-      open.add(path);
-      shown += children.length;
-      next.push(...children);
-    }
-    level = next;
-  }
-  return { open, first: new Map() };
-}
-
-/** A group opened or closed. */
-export function toggled(outline: Outline, path: string, isOpen: boolean): Outline {
-  const open = new Set(outline.open);
-  if (isOpen) open.add(path);
-  else open.delete(path);
-  return { ...outline, open };
+  return { open: openedAtFirst(tree, OPENED), first: new Map() };
 }
 
 /** Other items of a foreach of very many. */
@@ -170,16 +148,6 @@ export function foreachesWith({ tree, countOf }: Shape, tally: Tally, wanted: ke
   };
   tree.children(paths.ROOT).forEach(look);
   return found;
-}
-
-/** The row to which the keyboard goes when the one it was on is no longer there. */
-export function nearest(rows: readonly Row[], path: string | null): string | null {
-  let best: string | null = null;
-  for (const row of rows) {
-    if (row.kind !== 'task') continue;
-    if (best === null || (path !== null && paths.isUnder(path, row.path))) best = row.path;
-  }
-  return best;
 }
 
 function range(first: number, last: number): number[] {

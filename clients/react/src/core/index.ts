@@ -6,6 +6,7 @@ export type { Accepted, CancelOptions, CommandOptions, ExecuteOptions } from './
 export type { Connection, ConnectionName, ConnectionState, OpenSocket, Socket } from './connection.js';
 export { ConnectionLost, TaskpathError } from './errors.js';
 export { type Estimate, type Estimations, estimate } from './estimate.js';
+export { nearest, openedAtFirst, toggled } from './folding.js';
 export type { Instance } from './instance.js';
 export { type InstanceList, LOADING_LIST, type ListFilter } from './listing.js';
 export type { LogStore, TaskLog } from './log.js';

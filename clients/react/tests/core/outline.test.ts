@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { nearest, opened, paged, revealed, rowsOf, toggled } from '../../src/components/workflow/outline.js';
+import { nearest, toggled } from '../../src/core/index.js';
+import { opened, paged, revealed, rowsOf } from '../../src/components/workflow/outline.js';
 import { TaskTree } from '../../src/core/tree.js';
 import { node, state } from '../support/gateway.js';
 

@@ -1,16 +1,12 @@
-import { Fragment, useEffect, useRef } from 'react';
+import { Fragment } from 'react';
+import { useStayAtEnd } from '../../react/useStayAtEnd.js';
 import { useTaskLog } from '../../react/useTaskLog.js';
 import { count, moment, timeOfDay } from '../format.js';
 
 /** The log of one task, which stays at its end while one looks at its end. */
 export function Log({ id, path }: { id: string; path: string }) {
   const { lines, left, isLoading, error } = useTaskLog(id, path);
-  const list = useRef<HTMLOListElement>(null);
-  const atEnd = useRef(true);
-  useEffect(() => {
-    const element = list.current;
-    if (element && atEnd.current) element.scrollTop = element.scrollHeight;
-  }, [lines]);
+  const end = useStayAtEnd<HTMLOListElement>(lines);
   const note = error ? error.message : isLoading ? 'Reading…' : lines.length === 0 ? 'Nothing was logged.' : '';
   return (
     <div className="taskpath-log">
@@ -18,14 +14,12 @@ export function Log({ id, path }: { id: string; path: string }) {
       {left > 0 ? <p className="taskpath-note">{count(left)} older lines are not shown.</p> : null}
       {lines.length === 0 ? null : (
         <ol
-          ref={list}
+          ref={end.ref}
           role="log"
           aria-label={`Log of ${path}`}
           aria-live="off"
           tabIndex={0}
-          onScroll={({ currentTarget: at }) => {
-            atEnd.current = at.scrollHeight - at.scrollTop - at.clientHeight < 24;
-          }}
+          onScroll={end.onScroll}
         >
           {lines.map((line, index) => (
             <Fragment key={left + index}>

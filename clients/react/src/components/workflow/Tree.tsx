@@ -1,8 +1,8 @@
 import { type FocusEvent, type KeyboardEvent, useCallback, useEffect, useMemo, useRef, useState } from 'react';
-import { paths } from '../../core/index.js';
+import { nearest, paths, toggled } from '../../core/index.js';
 import { useTaskpath } from '../../react/provider.js';
 import { useInstance } from '../../react/useInstance.js';
-import { type ItemsPage, type Outline, nearest, opened, paged, revealed, rowsOf, toggled } from './outline.js';
+import { type ItemsPage, type Outline, opened, paged, revealed, rowsOf } from './outline.js';
 import { Pager } from './Pager.js';
 import { TaskRow } from './TaskRow.js';
 

@@ -1,5 +1,5 @@
 /** Which rows of an instance's tree are shown. A foreach is shown by pages of its items. Pure. */
-import { type TaskStatus, type TaskTree, type Tasks, countOf, itemsWith, paths } from '../../core/index.js';
+import { type TaskStatus, type TaskTree, type Tasks, countOf, itemsWith, openedAtFirst, paths, toggled } from '../../core/index.js';
 
 export const PAGE = 50;
 /** A foreach of more items gets a row to choose among them. */
@@ -41,31 +41,9 @@ export type RowPlace = TaskRowPlace | PagerRowPlace;
 
 const START: ItemsPage = { first: 0, status: null };
 
-/** The groups opened, level by level, as far as that is still something to look at; a foreach stays closed. */
+/** As an outline is at first. */
 export function opened(tree: TaskTree): Outline {
-  const open = new Set<string>();
-  let level = tree.children(paths.ROOT);
-  let shown = level.length;
-  while (level.length > 0) {
-    const next: string[] = [];
-    for (const path of level) {
-      const children = tree.children(path);
-      if (children.length === 0 || shown + children.length > OPENED) continue;
-      open.add(path);
-      shown += children.length;
-      next.push(...children);
-    }
-    level = next;
-  }
-  return { open, pages: new Map() };
-}
-
-/** A group opened or closed. */
-export function toggled(outline: Outline, path: string, isOpen: boolean): Outline {
-  const open = new Set(outline.open);
-  if (isOpen) open.add(path);
-  else open.delete(path);
-  return { ...outline, open };
+  return { open: openedAtFirst(tree, OPENED), pages: new Map() };
 }
 
 /** Another page of the items of a foreach, or those of another status. */
@@ -106,16 +84,6 @@ export function rowsOf(tasks: Tasks, outline: Outline): RowPlace[] {
   };
   for (const path of tasks.tree.children(paths.ROOT)) add(path, 1);
   return rows;
-}
-
-/** The task to which the keyboard goes when the one it was on is no longer shown. */
-export function nearest(rows: readonly RowPlace[], path: string | null): string | null {
-  let best: string | null = null;
-  for (const row of rows) {
-    if (row.kind !== 'task') continue;
-    if (best === null || (path !== null && paths.isUnder(path, row.path))) best = row.path;
-  }
-  return best;
 }
 
 function range(first: number, last: number): number[] {
