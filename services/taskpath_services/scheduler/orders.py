@@ -217,7 +217,7 @@ def _stays_out(instance: Instance, work: Work) -> None:
     # What waits at an executor, or runs there, that has to say: only then it is leased again.
     instance.fleet.ask = True
     work.tries += work.kind is OrderKind.TASK
-    segments.resume(instance, work)
+    segments.resume(work)
     queue = instance.queue_of(node)
     instance.windows.of(queue).add(work, size(instance.fleet, queue))
     if own_status(node) == RUNNING and node.executor is not None:

@@ -144,16 +144,12 @@ def gone_on(instance: Instance, work: Work, reserved: Reserved) -> None:
     work.ahead = reserved.segment[1] - reserved.segment[0] - 1
 
 
-def resume(instance: Instance, work: Work) -> None:
-    """A work stays out that an earlier owner had sent or entered.
-
-    Whether its executor still has a step, that has to say: a step was never in a queue.
-    """
+def resume(work: Work) -> None:
+    """A work stays out that an earlier owner had sent or entered: what follows it follows still."""
     if work.node.segment is not None:
         place, count = work.node.segment
         work.ahead = count - place - 1
         work.step = place > 0
-        instance.fleet.ask = instance.fleet.ask or work.step
 
 
 def is_step(node: Node) -> bool:
