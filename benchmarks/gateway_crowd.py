@@ -17,6 +17,7 @@ import resource
 import socket
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -60,6 +61,20 @@ async def watch(url: str, watchers: int) -> None:
                 if '"status":"done"' in message.data:
                     return
 
+    await in_waves(url, watchers, one)
+    print(json.dumps({"ages": [round(age, 3) for age in ages]}), flush=True)
+
+
+async def in_waves(
+    url: str, watchers: int, one: Callable[[aiohttp.ClientSession, asyncio.Semaphore], Awaitable[None]]
+) -> None:
+    """Has so many watch to the end; prints how long it took until all did, in seconds.
+
+    Args:
+        url: of the gateway.
+        watchers: how many.
+        one: watches, and releases the semaphore when it does.
+    """
     async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0)) as http:
         ready = asyncio.Semaphore(0)
         began = time.perf_counter()
@@ -71,7 +86,6 @@ async def watch(url: str, watchers: int) -> None:
                 await ready.acquire()
         print(json.dumps({"opened": time.perf_counter() - began}), flush=True)
         await asyncio.gather(*tasks)
-    print(json.dumps({"ages": [round(age, 3) for age in ages]}), flush=True)
 
 
 async def crowd(watchers: int, *, stalled: bool) -> list[str]:

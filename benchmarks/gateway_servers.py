@@ -23,7 +23,7 @@ import aiohttp
 import uvloop
 
 from benchmarks import workloads
-from benchmarks.gateway_crowd import WAVE, raise_limit, stall
+from benchmarks.gateway_crowd import in_waves, raise_limit, stall
 from benchmarks.measure import cpu, load, resident, table
 from taskpath.client import Client
 from tests.support.cluster import ROLES, Cluster, settings_over
@@ -57,17 +57,7 @@ async def watch(url: str, instance: str, watchers: int, paths: str) -> None:
                     ends.append(time.monotonic())
                     return
 
-    async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0)) as http:
-        ready = asyncio.Semaphore(0)
-        began = time.perf_counter()
-        tasks = []
-        for start in range(0, watchers, WAVE):
-            count = min(WAVE, watchers - start)
-            tasks += [asyncio.ensure_future(one(http, ready)) for _ in range(count)]
-            for _ in range(count):
-                await ready.acquire()
-        print(json.dumps({"opened": time.perf_counter() - began}), flush=True)
-        await asyncio.gather(*tasks)
+    await in_waves(url, watchers, one)
     print(json.dumps({"spread": max(ends) - min(ends), "packets": packets / watchers}), flush=True)
 
 
