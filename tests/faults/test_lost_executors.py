@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from taskpath.runtime.clock import SystemClock
 from tests.faults.system import System, shown
+from tests.support.cluster import ServiceProcess
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -66,17 +67,31 @@ async def executors_restarted(system: System) -> AsyncIterator[list[int]]:
     """Starts executors again that end, as an operator's machine does; notes their exit codes."""
     ends: list[int] = []
 
-    async def restart() -> None:
+    async def restart(executor: ServiceProcess) -> None:
         while True:
-            for executor in system.cluster.executor:
-                if not executor.running:
-                    ends.append(await asyncio.to_thread(executor.wait_end, 1))
-                    await asyncio.to_thread(executor.start)
-            await SystemClock().sleep(0.1)
+            await ended(executor.pid)
+            ends.append(await asyncio.to_thread(executor.wait_end, 1))
+            await asyncio.to_thread(executor.start)
 
-    restarting = asyncio.create_task(restart(), name="restarts executors")
+    restarting = [
+        asyncio.create_task(restart(executor), name=f"restarts {executor.name}")
+        for executor in system.cluster.executor
+    ]
     try:
         yield ends
     finally:
-        restarting.cancel()
-        await asyncio.wait([restarting])
+        for each in restarting:
+            each.cancel()
+        await asyncio.wait(restarting)
+
+
+async def ended(pid: int) -> None:
+    """Returns when a process of ours has ended."""
+    loop, end = asyncio.get_running_loop(), asyncio.Event()
+    descriptor = os.pidfd_open(pid)
+    loop.add_reader(descriptor, end.set)
+    try:
+        await end.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)

@@ -13,7 +13,7 @@ from taskpath_proto.records import TaskStatus
 from taskpath_proto.work import TaskFinished, TaskProgressed, TaskStarted
 from taskpath_services.executor.service import ExecutorService
 from tests.support.clocks import moving
-from tests.support.executors import one_task
+from tests.support.executors import one_task, until
 from tests.support.owner import executing, result_of
 
 
@@ -186,12 +186,6 @@ class TestLogs:
         async with executing(one_task(lambda: 1, on_complete=lambda result: result["no"])) as (owner, _):
             assert result_of(await owner.task("w", "#.t")) == 1
             assert "TypeError" in owner.lines["#.t"][0]
-
-
-async def until(condition: Any) -> None:
-    """Lets the loop turn until something holds."""
-    while not condition():  # noqa: ASYNC110  (nobody sets an event for this)
-        await asyncio.sleep(0)  # noqa: TID251
 
 
 def orders_inbox(executor: ExecutorService) -> Any:
