@@ -76,6 +76,7 @@ class Executors:
         jobs: what is out, by (instance, epoch, command).
         functions: what they run.
         names: those that live.
+        born: how many have lived so far.
         blames: how often one died under a task that had begun alone on it, by instance and path.
     """
 
@@ -89,7 +90,7 @@ class Executors:
         self._cancelled: set[Key] = set()
         self.names = ["e1"]
         self.blames: dict[tuple[str, str], int] = {}
-        self._born = 3
+        self.born = 3
         self._epoch = 0
 
     def take(self, message: RunTasks) -> None:
@@ -121,7 +122,7 @@ class Executors:
 
     def die(self) -> None:
         """Some executor ends, but for one that would put the blame on a task once too often."""
-        if self._born > MOST_DEATHS:
+        if self.born > MOST_DEATHS:
             return
         name = self._random.choice(self.names)
         blamed = self._blamed(name)
@@ -176,7 +177,7 @@ class Executors:
         """An executor is told to end: it returns what waits, reports what it runs as finished, and says that
         it is gone."""
         reports: list[Report] = []
-        if self._born > MOST_DEATHS:
+        if self.born > MOST_DEATHS:
             return reports
         name = self._random.choice(self.names)
         for key, job in list(self.jobs.items()):
@@ -200,8 +201,8 @@ class Executors:
 
     def _replace(self, name: str) -> None:
         self.names.remove(name)
-        self._born += 1
-        self.names.append(f"e{self._born}")
+        self.born += 1
+        self.names.append(f"e{self.born}")
 
     def _blamed(self, name: str) -> tuple[str, str] | None:
         """The task that might be blamed if an executor ended now: that it is not alone may be heard late."""

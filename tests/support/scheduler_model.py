@@ -135,6 +135,7 @@ class Model:
         self._pattern = Pattern("#")
         self._mode, self._upstream = Mode.ALL, Upstream.REQUIRE
         self._ran: set[Thing] = set()
+        self._judged: set[Thing] = set()
         self._stopped: Mapping[str, int] = {}
         self._unstarted: Container[str] = ()
         self._cut: Container[str] = ()
@@ -172,7 +173,7 @@ class Model:
             Refused: the call is not accepted.
         """
         self.check(path, mode, upstream, argument)
-        self._ran, self._kept = set(), set()
+        self._ran, self._kept, self._judged = set(), set(), set()
         self._stopped, self._unstarted, self._cut = stopped or {}, unstarted, cut
         self._unjoined, self._torn, self._lost = unjoined, set(), lost
         self._group(self.root, self.data, self.base, argument, self.base)
@@ -298,7 +299,7 @@ class Model:
         self, thing: Thing, argument: JSON, context: Context, override: JSON, outside: Context
     ) -> None:
         """Goes through what is below a group whose own function is done."""
-        ran = len(self._ran)
+        ran = len(self._ran | self._judged)
         torn, thing.torn = thing.torn, False
         if thing.foreach:
             for item, value in zip(thing.children, thing.items, strict=True):
@@ -310,7 +311,7 @@ class Model:
                 self._visit(child, argument, context, override)
         if not thing.children and thing.own is None and thing.path not in self._unstarted:
             thing.joined = True
-        ran_here = len(self._ran) > ran or thing in self._ran or thing.left == 0 or torn
+        ran_here = len(self._ran | self._judged) > ran or thing in self._ran or thing.left == 0 or torn
         if not ran_here and not any(child.left > thing.left for child in thing.children if not child.plain):
             return
         if not thing.done:
@@ -323,7 +324,7 @@ class Model:
         left = [one for one in thing.all() if one is not thing and one.updaters is not None]
         if thing.sequential or len(left) < 2:
             return True
-        self._ran.add(thing)
+        self._judged.add(thing)
         thing.joining = "failed" if self.left(thing, outside) is None else None
         thing.joining = "cancelled" if thing.path in self._unjoined else thing.joining
         if thing.joining is not None:
@@ -414,9 +415,9 @@ class Model:
 
     def _was_held(self, thing: Thing) -> bool:
         """Whether it could not run because of something that has run now."""
-        before = list(thing.before())
+        before, ran = list(thing.before()), self._ran | self._judged
         return all(done for done, _, _, _ in before) and any(
-            one in self._ran for _, _, other, only in before for one in ([other] if only else other.all())
+            one in ran for _, _, other, only in before for one in ([other] if only else other.all())
         )
 
     def _run_own(self, thing: Thing, argument: JSON, context: Context) -> None:

@@ -420,8 +420,9 @@ class World:
         for instance in self.partition.instances.values():
             if instance is not None:
                 sizes = [len(window.out) for window in instance.windows.by_queue.values()]
-                # A takeover finds out what an owner with another window has sent.
-                most = 2 * MOST_CONCURRENCY * len(self.executors.names)
+                # An executor that has died counts until its lease is over; and a takeover finds out what an
+                # owner that knew other executors has sent.
+                most = 2 * MOST_CONCURRENCY * self.executors.born
                 assert max(sizes, default=0) <= max(windows_module.WINDOW, most), sizes
 
     def _answer(self, outcome: Outcome) -> None:

@@ -23,6 +23,12 @@ def touch(frame: Frame, child: Node) -> None:
             frame.override = None
 
 
+def judge(frame: Frame) -> None:
+    """A join below has been checked in this run: what it held up may go on."""
+    frame.judged = True
+    frame.held = frame.held or is_sequence(frame.node)
+
+
 def end(instance: Instance, frame: Frame) -> None:
     """A group has been worked through, or cannot go on."""
     if frame.phase is Phase.ENDED:
@@ -57,6 +63,8 @@ def end(instance: Instance, frame: Frame) -> None:
     above.ran = above.ran or frame.ran
     if frame.touched:
         touch(above, node)
+    if frame.judged:
+        judge(above)
     whole = frame.pick.take is not None
     above.broken = above.broken or frame.broken or frame.cancelled or (whole and not is_done(node.status))
     instance.agenda.append(above)

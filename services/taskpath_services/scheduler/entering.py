@@ -16,7 +16,7 @@ from taskpath_proto.records import Upstream
 from taskpath_proto.values import NULL, Value
 from taskpath_proto.work import OrderKind
 from taskpath_services.scheduler import joining, segments
-from taskpath_services.scheduler.ending import end, touch
+from taskpath_services.scheduler.ending import end, judge, touch
 from taskpath_services.scheduler.frames import Frame, Phase, Work
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.node import Kind, Node, leaves_of
@@ -112,6 +112,7 @@ def _enter_group(instance: Instance, above: Frame, node: Node, pick: Pick, argum
         run, node, above, pick, argument, above.layers, above.threshold, above.override, held=above.held
     )
     above.active[node] = frame
+    frame.judged = node in run.judged
     joining.forget(instance, node)
     node.inside.frames.append(frame)
     own = node.inside.own
@@ -211,7 +212,7 @@ def open_up(instance: Instance, frame: Frame) -> None:
                 enter(instance, frame, child, pick, given)
         frame.cursor = len(inside.children)
     elif frame.run.reached is not None:
-        _go_on_after(instance, frame, frame.run.reached)
+        _go_on_after(instance, frame, frame.run.reached, frame.run.judged)
     instance.agenda.append(frame)
 
 
@@ -240,17 +241,20 @@ def _is_over(frame: Frame, item: Node, pick: Pick) -> bool:
     run = frame.run
     if item.left <= run.number or any(is_under(path, item.path) for path in run.record.cancelled):
         return False
-    frame.touched = True
+    frame.touched = frame.touched or run.reached is None or item in run.reached
+    frame.judged = frame.judged or item in run.judged
     return True
 
 
-def _go_on_after(instance: Instance, frame: Frame, reached: set[Node]) -> None:
+def _go_on_after(instance: Instance, frame: Frame, reached: set[Node], judged: set[Node]) -> None:
     """Takes over what a sequence has been through: all before the last child that had begun is over."""
     children = [child for child in frame.node.inside.children if child is not None]
-    begun = max((child.position for child in children if child in reached), default=0)
+    begun = max((child.position for child in children if child in reached or child in judged), default=0)
     for child in children[:begun]:
         if child in reached:
             touch(frame, child)
+        if child in judged:
+            judge(frame)
         accept(instance, frame, child)
     frame.cursor = begun
 

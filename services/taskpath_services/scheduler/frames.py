@@ -26,15 +26,17 @@ class Run:
             it covers is still its own when another owner takes it up.
         root: the frame of the whole tree.
         reached: if it was begun by an earlier owner, the tasks that had begun, and the groups around them.
+        judged: likewise, the groups whose join had been checked, and those around them.
     """
 
-    __slots__ = ("claim", "pick", "reached", "record", "root")
+    __slots__ = ("claim", "judged", "pick", "reached", "record", "root")
 
     def __init__(self, record: RunRecord, pick: Pick, claim: Pick) -> None:
         self.record = record
         self.pick = pick
         self.claim = claim
         self.reached: set[Node] | None = None
+        self.judged: set[Node] = set()
         self.root: Frame | None = None
 
     @property
@@ -87,8 +89,10 @@ class Frame:
         active: the works and frames below that are under way, by child.
         ran: whether anything in here has run.
         touched: whether anything in here has run in this run, and was not skipped with all around it.
-        held: whether something before, or the group's own function, has run in this run: what never ran was
-            held up.
+        judged: whether a join in here was checked in this run. That takes no argument, but what failed to be
+            joined has held up what is behind it.
+        held: whether something before, or the group's own function, has run in this run, or a join before was
+            checked: what never ran was held up.
         broken: whether something in here that is picked is not done.
         outdated: when another run first changed something before that had been taken over; 0 if none did.
         cancelled: nothing more is to be started.
@@ -105,6 +109,7 @@ class Frame:
         "cursor",
         "entered",
         "held",
+        "judged",
         "keys",
         "layers",
         "node",
@@ -149,6 +154,7 @@ class Frame:
         self.active: dict[Node, Frame | Work] = {}
         self.ran = False
         self.touched = False
+        self.judged = False
         self.held = held
         self.broken = False
         self.outdated = 0

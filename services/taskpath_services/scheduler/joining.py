@@ -30,7 +30,7 @@ def check(instance: Instance, frame: Frame) -> None:
     node = frame.node
     above = frame.parent
     layers = (above.layers if above is not None else ()) + leavings(instance, node)
-    frame.touched = True
+    frame.judged = True
     node.inside.unjoined = False
     node.inside.frames.append(frame)
     _note(instance, node, QUEUED)

@@ -7,7 +7,9 @@ from taskpath_proto.values import NULL, Inline, Stored
 from taskpath_services.scheduler import handlers
 from taskpath_services.scheduler.execute import taken_up
 from taskpath_services.scheduler.fleet import Fleet
+from taskpath_services.scheduler.frames import Run
 from taskpath_services.scheduler.instance import Identity, Instance
+from taskpath_services.scheduler.joining import may_conflict
 from taskpath_services.scheduler.node import Kind, Node, leave_updaters
 from taskpath_services.scheduler.selection import Pick
 from taskpath_services.scheduler.statuses import CODES, NAMES, is_active
@@ -60,7 +62,7 @@ def restore(
     for run in record.runs:
         taken = taken_up(instance.tree, run)
         taken.reached = set()
-        _reach(instance.tree.root, taken.pick, run.number, taken.reached)
+        _reach(instance.tree.root, taken.pick, taken, taken.reached)
         begin(instance, taken)
     drain(instance)
     for node, status in groups:
@@ -109,17 +111,23 @@ def restore_tasks(instance: Instance, tasks: list[TaskRecord]) -> list[tuple[Nod
     return [(node, task.status) for node, task in groups]
 
 
-def _reach(node: Node, pick: Pick, number: int, reached: set[Node]) -> bool:
-    """Collects what a run has begun at or below a group; whether that is anything."""
-    found = pick.own is not None and node.bound > number
-    if node.group is not None:
-        for child in node.group.children:
-            below = pick.below(child.key) if child is not None else None
-            if child is not None and below is not None and _reach(child, below, number, reached):
-                found = True
-    if found:
+def _reach(node: Node, pick: Pick, run: Run, reached: set[Node]) -> None:
+    """Collects what a run has begun, and what joins it has made, at or below a group."""
+    if pick.own is not None and node.bound > run.number:
         reached.add(node)
-    return found
+    if node.group is None:
+        return
+    if node.left > run.number and may_conflict(node):
+        run.judged.add(node)
+    for child in node.group.children:
+        below = pick.below(child.key) if child is not None else None
+        if child is None or below is None:
+            continue
+        _reach(child, below, run, reached)
+        if child in reached:
+            reached.add(node)
+        if child in run.judged:
+            run.judged.add(node)
 
 
 def _restore_group(instance: Instance, node: Node, task: TaskRecord) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskpath_proto.plan import RetrySpec, TaskSpec
-from tests.support.scheduler_play import Play, always_fails, fails_until, group, sequence
+from tests.support.scheduler_play import Failing, Play, always_fails, fails_until, group, sequence
 
 T = TaskSpec
 RETRY = RetrySpec(attempts=3, backoff=2.0, jitter=0.0)
@@ -108,6 +108,61 @@ def test_a_group_half_done_is_joined_when_the_rest_is() -> None:
     play.finish("#.g.y")
     assert play.task("#.g").left > left
     assert play.stale() == {"#.c"}
+
+
+def _joined(*behind: TaskSpec, **does: object) -> Play:
+    """A group of two tasks that leave something in the context, so that its join is checked, and more."""
+
+    def trail(result: object) -> list[object]:
+        return [{"trail": {"$push": [result]}}]
+
+    return Play(
+        group("g", T("x"), T("y")),
+        *behind,
+        does={f"#.{name}": function for name, function in does.items()},
+        updates={"#.g.x": trail, "#.g.y": trail},
+        base={"trail": [], "list": [0, 1, 2]},
+    )
+
+
+def _cancel_check(play: Play) -> None:
+    play.held.add("#.g")
+    play.execute("#.g")
+    play.cancel()
+    play.held.clear()
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+def test_the_check_of_a_join_does_not_use_up_the_argument(crashes: bool) -> None:
+    play = _joined(T("b"), T("c"))
+    _cancel_check(play)
+    play.held.add("#.b")
+    play.execute("#.b", upstream="run", argument="mine")
+    if crashes:
+        play.crash()
+    play.finish("#.b")
+    assert (play.statuses("#.g", "#.b", "#.c"), play.argument("#.b")) == ("ok ok inactive", "mine")
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+def test_what_the_check_of_a_join_held_up_goes_on(crashes: bool) -> None:
+    def first_fails(argument: int, context: object, attempt: int) -> int:
+        if argument == 0 and attempt == 1:
+            raise Failing
+        return argument
+
+    play = _joined(T("all", foreach="list", max_parallel=1), all=first_fails)
+    play.held.add("#.all[1]")
+    play.execute()
+    play.cancel()
+    _cancel_check(play)
+    assert play.statuses("#.g", "#.all[0]", "#.all[1]", "#.all[2]") == "cancelled failed cancelled inactive"
+    play.held.add("#.all[0]")
+    play.execute(mode="failed")
+    if crashes:
+        play.crash()
+    play.finish("#.all[0]")
+    assert play.statuses("#.g", "#.all[0]", "#.all[1]", "#.all[2]") == "ok ok cancelled ok"
 
 
 def test_what_failed_in_the_same_execute_still_stops_what_follows() -> None:
