@@ -136,6 +136,7 @@ class Model:
         self._mode, self._upstream = Mode.ALL, Upstream.REQUIRE
         self._ran: set[Thing] = set()
         self._judged: set[Thing] = set()
+        self._holding: set[Thing] = set()
         self._stopped: Mapping[str, int] = {}
         self._unstarted: Container[str] = ()
         self._cut: Container[str] = ()
@@ -234,6 +235,7 @@ class Model:
             Refused: it is not.
         """
         self._pattern, self._mode, self._upstream = Pattern(path), mode, upstream
+        self._holding = {one for one in self.root.all() if any(map(self._covered, one.all()))}
         if argument is not ABSENT and self._pattern.names_items and not self._pattern.is_path:
             raise Refused(ErrorCode.INVALID_REQUEST, path)
         if not any(self._covered(thing) for thing in self.root.all()) and not self._could_come():
@@ -268,7 +270,7 @@ class Model:
     def _holds_covered(self, thing: Thing) -> bool:
         """Whether the call covers a task at or under this one, or might if it runs what is missing."""
         if self._upstream is not Upstream.RUN:
-            return any(self._covered(one) for one in thing.all())
+            return thing in self._holding  # as it was when the call was accepted
         return any(_could_be(thing, rest) for rest in _rests(thing, self._pattern.steps))
 
     def _is_before_covered(self, thing: Thing) -> bool:

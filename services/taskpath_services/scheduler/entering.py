@@ -126,6 +126,8 @@ def _enter_group(instance: Instance, above: Frame, node: Node, pick: Pick, argum
             _start_own(instance, frame, again=True)
         else:
             end(instance, frame)
+    elif run.reached is not None and node in run.reached:
+        open_up(instance, frame)  # its own function was passed over, whatever another run has changed since
     elif _own_is_due(frame, own):
         _start_own(instance, frame, again=False)
     elif own == OK or (pick.take is None and own != SKIPPED):

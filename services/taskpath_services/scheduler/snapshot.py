@@ -2,8 +2,9 @@
 
 One that fits into one event is whole: it replaces what is stored. A larger one is said in parts, each of
 which is a change of every field of its tasks: whoever dies between two of them leaves nothing behind that is
-not true. They take nothing away, so items that went with a lost change stay stored beyond the end of their
-list.
+not true. They name what was never reached, too: where that stands, a storage that has missed another tree may
+have a task that is gone. They take nothing away, so items that went with a lost change stay stored beyond the
+end of their list.
 """
 
 from __future__ import annotations
@@ -30,7 +31,12 @@ _NEVER_NONE: Final = ("command", "rollup")
 
 def snapshot(instance: Instance) -> list[InstanceChanged]:
     """The events of a snapshot, each with a revision of its own."""
-    changes = [change_between(TaskRecord(path=one.path), one, every=True) for one in _known(instance)]
+    known = _known(instance)
+    reached = [record for record in known if record != TaskRecord(path=record.path)]
+    whole = len(reached) <= MOST_TASKS
+    changes = [
+        change_between(TaskRecord(path=one.path), one, every=True) for one in (reached if whole else known)
+    ]
     events: list[InstanceChanged] = []
     for start in range(0, max(1, len(changes)), MOST_TASKS):
         base = instance.revision
@@ -44,7 +50,7 @@ def snapshot(instance: Instance) -> list[InstanceChanged]:
                 base_revision=base,
                 tasks=changes[start : start + MOST_TASKS],
                 instance=_instance(instance) if start == 0 else None,
-                whole=len(changes) <= MOST_TASKS,
+                whole=whole,
             )
         )
     return events
@@ -67,11 +73,9 @@ def change_between(old: TaskRecord, new: TaskRecord, *, every: bool = False) -> 
 
 def _known(instance: Instance) -> list[TaskRecord]:
     """What there is to be said, with the larger values that happen to be at hand."""
-    found: list[TaskRecord] = []
-    for record in records_of(instance.tree):
-        if record != TaskRecord(path=record.path):
-            record.body = instance.at_hand(record.body) if record.body is not None else None
-            found.append(record)
+    found = records_of(instance.tree)
+    for record in found:
+        record.body = instance.at_hand(record.body) if record.body is not None else None
     return found
 
 

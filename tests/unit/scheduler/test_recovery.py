@@ -256,6 +256,21 @@ def test_a_foreach_that_was_skipped_counts_no_items() -> None:
     assert rollup.total == 1
 
 
+def test_a_list_that_was_passed_over_is_not_read_because_of_what_another_execute_has_changed_since() -> None:
+    play = Play(sequence("s", T("x"), T("all", foreach="list")), base={"list": [1, 2]})
+    play.execute()
+    play.held |= {"#.s.all[0]", "#.s.all[1]"}
+    play.execute("#.s.all")
+    play.cancel()
+    bound = play.task("#.s.all").bound
+    play.execute("#.s.all", mode="stale", upstream="ignore")
+    play.execute("#.s.x")
+    play.held.clear()
+    play.crash()
+    assert play.ran == ["#.s.all[0]", "#.s.all[1]"]
+    assert (play.task("#.s.all").bound, play.statuses("#.s")) == (bound, "ok")
+
+
 def test_two_executes_in_one_sequence_are_both_taken_up() -> None:
     play = Play(T("a", context_var="v"), T("b"), T("c"))
     play.execute()

@@ -10,6 +10,7 @@ import pytest
 from taskpath_proto import codec
 from taskpath_proto.events import InstanceChanged, WantSnapshot
 from taskpath_proto.plan import RetrySpec, TaskSpec
+from taskpath_proto.records import TaskStatus
 from taskpath_services.scheduler import snapshot as snapshot_module
 from tests.support.scheduler_play import Play, always_fails, group
 from tests.support.scheduler_storage import Shelf
@@ -83,6 +84,22 @@ def test_a_large_snapshot_is_said_in_parts_that_take_nothing_away(monkeypatch: p
     for part in parts:
         fresh.merge(part)
     compare(play.shelf, fresh, leftovers=False)
+
+
+def test_parts_take_back_what_stood_where_now_another_task_was_never_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(snapshot_module, "MOST_TASKS", 1)
+    play = Play(T("a"), T("b", foreach="list"), base={"list": [1]})
+    play.execute()
+    behind = play.shelf.copy()
+    play.replant(T("a"), T("b"))
+    for part in asked(play):
+        assert not part.whole
+        behind.merge(part)
+    assert (behind.tasks["#.b"].status, behind.tasks["#.b"].own, behind.tasks["#.b"].bounds) == (
+        TaskStatus.INACTIVE, None, (),
+    )  # fmt: skip
 
 
 def test_what_became_none_is_said_to_be_none() -> None:
