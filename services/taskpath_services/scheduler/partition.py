@@ -40,9 +40,10 @@ from taskpath_proto.work import (
 from taskpath_services.scheduler import attempts, handlers, keyed, losses, repeats, watch
 from taskpath_services.scheduler.cancel import abandon, cancel
 from taskpath_services.scheduler.changes import conclude
-from taskpath_services.scheduler.creation import Creation, create, expansion, expansion_again, names_queues
+from taskpath_services.scheduler.creation import create, expansion_again, names_queues
 from taskpath_services.scheduler.effects import Outcome, Timer, TimerKind
 from taskpath_services.scheduler.execute import execute
+from taskpath_services.scheduler.expansions import Expansions, failure, refuse
 from taskpath_services.scheduler.fleet import Fleet
 from taskpath_services.scheduler.instance import Instance
 from taskpath_services.scheduler.restore import restore
@@ -88,10 +89,8 @@ class Partition:
         self.epoch = epoch
         self.fleet = Fleet(lease)
         self.instances: dict[str, Instance | None] = {}
-        self.creations: dict[str, Creation] = {}
-        self.updates: dict[str, Update] = {}
+        self._expansions = Expansions(number, epoch)
         self._replay: list[Call] = []
-        self._expansions = 0
         self._due: dict[Instance, None] = {}
         self._running: dict[Instance, None] = {}
         self._watching = False
@@ -107,7 +106,7 @@ class Partition:
         wanted: dict[str, None] = {}
         for message in messages:
             id = subject(message, redelivered=redelivered)
-            if id is not None and id not in self.instances and id not in self.creations:
+            if id is not None and id not in self.instances and id not in self._expansions.creations:
                 wanted[id] = None
         return list(wanted)
 
@@ -172,7 +171,7 @@ class Partition:
                 drain(instance)
             conclude(instance, outcome)
             if instance.deleted:
-                self._drop_update(instance, outcome)
+                self._expansions.drop(instance, outcome)
             self._note_idle(instance)
         self._due.clear()
         self._forget()
@@ -256,15 +255,7 @@ class Partition:
 
     def _fire(self, timer: Timer, now: int, outcome: Outcome) -> None:
         if timer.kind is TimerKind.EXPANSION:
-            self._give_up_update(timer, now)
-            creation = self.creations.get(timer.id)
-            if creation is not None and creation.number == timer.number:
-                del self.creations[timer.id]
-                error = TaskpathError(
-                    ErrorCode.UNAVAILABLE,
-                    f"No executor has expanded the workflow {creation.command.workflow} in time; try again.",
-                )
-                outcome.answers.extend((call, error) for call in creation.calls)
+            self._expired(timer, now, outcome)
             return
         instance = self._known(timer.id, now)
         if instance is None:
@@ -279,7 +270,11 @@ class Partition:
             return  # of one that came before some effects may be out already: it is carried out to its end
         body = call.body
         if isinstance(body, CreateInstance):
-            self._create(call, body, now, outcome)
+            existing = self.instances.get(body.id)
+            if existing is not None:
+                self._due[existing] = None
+            buried = body.id in self._buried
+            self._expansions.create(call, body, existing, outcome, buried=buried)
             return
         if isinstance(body, AskWanted):
             instance = self._known(body.id, now)
@@ -295,7 +290,7 @@ class Partition:
             error = TaskpathError(ErrorCode.UNKNOWN_INSTANCE, f"There is no instance {body.id}.")
             outcome.answers.append((call, error))
             return
-        update = self.updates.get(body.id)
+        update = self._expansions.updates.get(body.id)
         if update is not None and not isinstance(body, Delete):
             if not repeats.is_among(call, (update.call, *update.waiting)):
                 update.waiting.append(call)
@@ -317,7 +312,7 @@ class Partition:
         except TaskpathError as error:
             instance.effects.errors.append((call, error))
         else:
-            if body.id not in self.updates:
+            if body.id not in self._expansions.updates:
                 repeats.remember(instance, call)
                 instance.effects.answers.append((call, False, repeated))
 
@@ -352,108 +347,53 @@ class Partition:
 
     def _delete(self, instance: Instance, outcome: Outcome) -> None:
         abandon(instance)
-        self._drop_update(instance, outcome)
+        self._expansions.drop(instance, outcome)
         instance.handlers.clear()
         instance.runs_changed = instance.handlers_changed = True
         instance.deleting = handlers.deleting(instance)
         instance.deleted = not instance.deleting
-
-    def _drop_update(self, instance: Instance, outcome: Outcome) -> None:
-        """Nobody gets the new data that was to come any more."""
-        update = self.updates.pop(instance.id, None)
-        if update is not None:
-            gone = TaskpathError(ErrorCode.UNKNOWN_INSTANCE, f"There is no instance {instance.id} any more.")
-            outcome.answers.extend((call, gone) for call in (update.call, *update.waiting))
 
     def _update(self, instance: Instance, call: Call, body: UpdateInstance, outcome: Outcome) -> None:
         if body.data is not None:
             refuse_while_running(instance)
         if body.name is not UNSET:
             rename(instance, body.name)
-        if body.data is None:
-            return
-        self._expansions += 1
-        update = self.updates[body.id] = Update(call, body, self._expansions)
-        outcome.commands.append(expansion_again(instance, update.number, body.data))
-        outcome.timers.append(Timer(call.deadline, body.id, TimerKind.EXPANSION, "#", update.number))
+        if body.data is not None:
+            self._expansions.update(instance, call, body, body.data, outcome)
 
-    def _give_up_update(self, timer: Timer, now: int) -> None:
-        update = self.updates.get(timer.id)
-        if update is not None and update.number == timer.number:
-            error = TaskpathError(
-                ErrorCode.UNAVAILABLE, "No executor has made the new tree in time; nothing has changed."
-            )
-            self._updated(timer.id, None, error, now)
+    def _expanded(self, report: PlanExpanded, now: int, outcome: Outcome) -> None:
+        waited = self._expansions.came(report)
+        error = failure(report)
+        if isinstance(waited, Update):
+            self._updated(waited, error or report, now)
+        elif waited is not None and report.plan is not None:
+            instance = create(waited, report.plan, self.number, self.epoch, now, self.fleet)
+            self.instances[report.id] = instance
+            self._due[instance] = None
+        elif waited is not None and error is not None:
+            refuse(waited.calls, error, outcome)
 
-    def _updated(self, id: str, report: PlanExpanded | None, error: TaskpathError | None, now: int) -> None:
+    def _expired(self, timer: Timer, now: int, outcome: Outcome) -> None:
+        waited = self._expansions.expired(timer)
+        if isinstance(waited, Update):
+            late = "No executor has made the new tree in time; nothing has changed."
+            self._updated(waited, TaskpathError(ErrorCode.UNAVAILABLE, late), now)
+        elif waited is not None:
+            late = f"No executor has expanded the workflow {waited.command.workflow} in time; try again."
+            refuse(waited.calls, TaskpathError(ErrorCode.UNAVAILABLE, late), outcome)
+
+    def _updated(self, update: Update, result: PlanExpanded | TaskpathError, now: int) -> None:
         """An update has its new plan, or cannot have one; what waited for it goes on."""
-        update = self.updates.pop(id)
-        instance = self._known(id, now)
+        instance = self._known(update.command.id, now)
         if instance is None:
             return
-        if error is not None or report is None or report.plan is None:
-            missing = TaskpathError(ErrorCode.SCHEDULER_ERROR, "The workflow's generator gave no tree.")
-            instance.effects.errors.append((update.call, error or missing))
-        else:
-            replant(instance, report.plan, report.data or instance.identity.data)
+        if isinstance(result, TaskpathError):
+            instance.effects.errors.append((update.call, result))
+        elif result.plan is not None:
+            replant(instance, result.plan, result.data or instance.identity.data)
             repeats.remember(instance, update.call)
             instance.effects.answers.append((update.call, False, None))
         self._replay.extend(update.waiting)
-
-    def _create(self, call: Call, command: CreateInstance, now: int, outcome: Outcome) -> None:
-        pending = self.creations.get(command.id)
-        existing = self.instances.get(command.id)
-        if pending is not None and repeats.is_among(call, pending.calls):
-            return
-        if pending is None and existing is None and command.id in self._buried:
-            # It was ephemeral, and has ended. It is the same instance as long as its tombstone stands.
-            outcome.answers.append((call, Accepted(command.id, 0)))
-            return
-        if pending is not None or existing is not None:
-            key = pending.command.creation_key if pending is not None else None
-            if existing is not None:
-                key = existing.identity.creation_key
-            repeated = existing is not None and repeats.is_known(existing, call)
-            if not repeated and (command.creation_key is None or key != command.creation_key):
-                error = TaskpathError(
-                    ErrorCode.CONFLICT,
-                    "The same Idempotency-Key was used before, for a request with another body.",
-                )
-                outcome.answers.append((call, error))
-            elif pending is not None:
-                pending.calls.append(call)
-            elif existing is not None:
-                self._due[existing] = None
-                existing.effects.answers.append((call, repeated, None))
-            return
-        self._expansions += 1
-        creation = Creation(command, call, self._expansions)
-        self.creations[command.id] = creation
-        outcome.commands.append(expansion(creation, self.number, self.epoch))
-        outcome.timers.append(Timer(call.deadline, command.id, TimerKind.EXPANSION, "#", creation.number))
-
-    def _expanded(self, report: PlanExpanded, now: int, outcome: Outcome) -> None:
-        update = self.updates.get(report.id)
-        if update is not None and report.epoch == self.epoch and report.command == update.number:
-            failure = TaskpathError.of(report.error) if report.error is not None else None
-            self._updated(report.id, report, failure, now)
-            return
-        creation = self.creations.get(report.id)
-        if creation is None or report.epoch != self.epoch or report.command != creation.number:
-            return
-        del self.creations[report.id]
-        if report.plan is None:
-            info = report.error
-            error = (
-                TaskpathError.of(info)
-                if info is not None
-                else TaskpathError(ErrorCode.SCHEDULER_ERROR, "The workflow's generator gave no tree.")
-            )
-            outcome.answers.extend((call, error) for call in creation.calls)
-            return
-        instance = create(creation, report.plan, self.number, self.epoch, now, self.fleet)
-        self.instances[report.id] = instance
-        self._due[instance] = None
 
     def _note_idle(self, instance: Instance) -> None:
         self._idle_tasks -= self._idle.pop(instance.id, 0)
@@ -463,7 +403,7 @@ class Partition:
             self._running.pop(instance, None)
         if instance.deleted:
             del self.instances[instance.id]
-        elif not instance.runs and not instance.handlers and instance.id not in self.updates:
+        elif not instance.runs and not instance.handlers and instance.id not in self._expansions.updates:
             size = self._idle[instance.id] = len(instance.tree.nodes) + 100
             self._idle_tasks += size
 
