@@ -16,15 +16,15 @@ from taskpath.task import Task
 from taskpath.updaters import UpdaterError
 from taskpath_proto.errors import TaskpathError
 from taskpath_proto.records import TaskStatus
-from taskpath_proto.values import Blob, Inline, Value
+from taskpath_proto.values import Inline, Value
 from taskpath_proto.work import Order, OrderKind
 from taskpath_services.executor.group import Group
 from taskpath_services.executor.holding import Hold
+from taskpath_services.executor.lists import read_list
 from taskpath_services.executor.logs import LogBook, current
 from taskpath_services.executor.outcome import (
     OK,
     SKIPPED,
-    NotAList,
     Outcome,
     ValueTooLarge,
     failed,
@@ -35,12 +35,8 @@ from taskpath_services.executor.values import JSONText, decode
 if TYPE_CHECKING:
     from taskpath_services.executor.attempts import Attempts
 
-_KINDS: Final = {dict: "an object", str: "text", bool: "true or false", int: "a number", float: "a number"}
-
 _NOBODYS: Final[list[None]] = []
 """What does not run in a thread is begun and taken back by the event loop alone."""
-
-_raws: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Lane(Enum):
@@ -294,7 +290,7 @@ class Attempt:
                     return Unfinished(result)
                 return self.succeeded(result)
             if order.kind is OrderKind.FOREACH:
-                return self._read_list()
+                return read_list(self.group, task, self.group.message.argument_of(order), self.argument)
             return self._joined() if order.kind is OrderKind.JOIN else OK
         except BaseException as error:
             return failed(error, task, self.path)
@@ -410,38 +406,3 @@ class Attempt:
             info = msgspec.structs.replace(error.info, type=UpdaterError.__name__)
             return Outcome(TaskStatus.FAILED, error=info)
         return OK
-
-    def _read_list(self) -> Outcome:
-        """The outcome of a foreach: its list, by reference if the reference is for ever, and its length."""
-        foreach = self.task.foreach
-        if foreach is True or foreach is None:
-            source: Value | None = self.group.message.argument_of(self.order)
-            text, found = self.argument, "the result before it"
-        else:
-            context = self.group.context()
-            found = f"{foreach!r} in the context"
-            if foreach not in context:
-                known = ", ".join(sorted(context)[:20]) or "nothing"
-                raise NotAList(f"foreach needs a list, but there is no {found}; there is {known}")
-            if not isinstance(context[foreach], list):
-                raise NotAList(f"foreach needs a list, but {found} is {_kind(context[foreach])}")
-            source = self.group.source_of(str(foreach))
-            if isinstance(source, Blob):
-                return Outcome(TaskStatus.OK, value=source, count=len(context[foreach]))
-            text = encode(context[foreach])
-        try:
-            count = len(_raws.decode(text))
-        except msgspec.ValidationError:
-            raise NotAList(f"foreach needs a list, but {found} is {_kind(decode(text))}") from None
-        if isinstance(source, Blob):
-            return Outcome(TaskStatus.OK, value=source, count=count)
-        return Outcome(
-            TaskStatus.OK, json=text if isinstance(text, str) else bytes(text).decode(), count=count
-        )
-
-
-def _kind(value: Any) -> str:
-    """What a message calls a value that is no list."""
-    if value is None:
-        return "null"
-    return next((word for kind, word in _KINDS.items() if isinstance(value, kind)), "no list")
