@@ -83,6 +83,28 @@ def test_a_task_shows_its_progress_message_and_time() -> None:
     assert "2.0 s" in line
 
 
+@pytest.mark.parametrize(
+    ("usual", "text"),
+    [(62_000, "about 60 s left"), (3_000, "about 1 s left"), (1_000, None), (None, None)],
+)
+def test_a_task_says_how_long_it_will_take_if_that_is_worth_saying(
+    usual: int | None, text: str | None
+) -> None:
+    shown = text_of(described(find=state("running", expectedDuration=usual)))
+    assert (text in shown) if text else ("left" not in shown)
+
+
+def test_a_task_that_has_taken_longer_than_usual_says_what_is_usual() -> None:
+    late = state(
+        "running",
+        executionTime=NOW - 9_000,
+        expectedDuration=4_000,
+        progress={"fraction": 0.1, "message": "slow"},
+    )
+    assert "usually 4 s, slow" in text_of(described(find=late))
+    assert "usually" not in text_of(described(find=state("ok", duration=9_000, expectedDuration=4_000)))
+
+
 def test_a_foreach_counts_the_items_that_were_sent_and_those_that_were_not() -> None:
     tree = described(**{
         "resize": state("running"),

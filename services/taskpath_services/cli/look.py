@@ -103,7 +103,11 @@ def _print_task(path: str, task: TaskDetails) -> None:
     out.print(head, style="bold", markup=False)
     if task.execution_time is not None:
         took = f", took {words.duration(task.duration)}" if task.duration is not None else ""
-        out.print(f"attempt {task.attempt} at {words.moment(task.execution_time)}{took}", style="dim")
+        usual = task.expected_duration
+        usually = f", usually {words.duration(usual)}" if usual is not None else ""
+        out.print(
+            f"attempt {task.attempt} at {words.moment(task.execution_time)}{took}{usually}", style="dim"
+        )
     if task.reason:
         out.print(task.reason, style="yellow", markup=False)
     for attempt in task.attempts[:-1]:

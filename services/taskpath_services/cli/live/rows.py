@@ -13,6 +13,8 @@ from taskpath_services.cli.live.tree import OVER, Tree
 LONG = 1_500
 """An item that runs longer than this, in ms, is worth a line of its own."""
 SHOWN_ITEMS = 3
+WORTH_WAITING = 3_000
+"""What usually takes less than this, in ms, is over before anybody asks how long it takes."""
 
 
 class Row(NamedTuple):
@@ -97,16 +99,22 @@ def _row(tree: Tree, path: str, guide: str, now: int) -> Row:
         retried = tree.retried(path)
         if not note:
             note, bad = _rollup_note(rollup, retried), rollup.failed > 0
-    time, moves = _said(tree.time(path, now)), tree.moves(path)
-    return Row(guide, task.name, task.description, state.status, moves, fraction, amount, time, note, bad)
+    time, moves = tree.time(path, now), tree.moves(path)
+    if moves and not bad and (usual := _usual(state, time)):
+        note = f"{usual}, {note}" if note else usual
+    return Row(
+        guide, task.name, task.description, state.status, moves, fraction, amount, _said(time), note, bad
+    )
 
 
 def _item_row(path: str, state: TaskState, guide: str, now: int) -> Row:
     fraction, amount = _own_progress(state)
     note, bad = _note(state, now)
-    name, time = path[path.rindex("[") :], _said(_item_time(state, now))
+    name, time = path[path.rindex("[") :], _item_time(state, now)
     moves = state.status is TaskStatus.RUNNING
-    return Row(guide, name, "", state.status, moves, fraction, amount, time, note, bad)
+    if moves and not bad and (usual := _usual(state, time)):
+        note = f"{usual}, {note}" if note else usual
+    return Row(guide, name, "", state.status, moves, fraction, amount, _said(time), note, bad)
 
 
 def _worth_showing(tree: Tree, path: str, now: int) -> list[tuple[str, TaskState]]:
@@ -181,6 +189,15 @@ def _note(state: TaskState, now: int) -> tuple[str, bool]:
     if state.status in (TaskStatus.SKIPPED, TaskStatus.CANCELLED):
         parts.append(state.status.value)
     return ", ".join(parts), False
+
+
+def _usual(state: TaskState, time: int | None) -> str:
+    """What is left of the time that a task usually takes; that time, if it has taken longer already."""
+    usual = state.expected_duration
+    if usual is None or usual < WORTH_WAITING or time is None:
+        return ""
+    left = usual - time
+    return f"about {words.rough(left)} left" if left > 0 else f"usually {words.rough(usual)}"
 
 
 def _item_time(state: TaskState, now: int) -> int | None:

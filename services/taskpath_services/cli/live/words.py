@@ -21,6 +21,12 @@ def duration(ms: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
+def rough(ms: float) -> str:
+    """A duration that is only guessed: in whole seconds, at least one."""
+    seconds = max(1, round(ms / 1_000))
+    return f"{seconds} s" if seconds < 100 else duration(1_000 * seconds)
+
+
 def moment(ms: int) -> str:
     """A time in the reader's time zone; the date only if it is not today's."""
     then = datetime.fromtimestamp(ms / 1_000).astimezone()
