@@ -62,6 +62,22 @@ async def test_a_call_returns_and_raises() -> None:
     workers.close()
 
 
+async def test_what_is_done_does_not_wait_for_what_comes_after_it_in_the_same_thread() -> None:
+    workers = ThreadWorkers(1)
+    begin, go = threading.Event(), threading.Event()
+    first = asyncio.ensure_future(workers.call(begin.wait, 10))
+    short = asyncio.ensure_future(workers.call(len, "abc"))
+    long = asyncio.ensure_future(workers.call(go.wait, 10))
+    await asyncio.sleep(0)  # noqa: TID251  (all three are in the line)
+    begin.set()
+    assert await short == 3
+    assert first.done()
+    assert not long.done()
+    go.set()
+    assert await long
+    workers.close()
+
+
 async def test_a_lost_thread_is_replaced_and_leaves_when_it_is_back() -> None:
     workers = ThreadWorkers(1)
     go = threading.Event()

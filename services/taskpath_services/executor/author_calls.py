@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
 from collections.abc import AsyncIterator, Callable
 from itertools import islice
 from typing import Any, Final, TypeVar
@@ -12,6 +11,7 @@ from typing import Any, Final, TypeVar
 from taskpath.calls import AuthorFunction
 from taskpath.runtime.clock import Clock
 from taskpath.tree import MAX_TASKS
+from taskpath_services.executor.workers.threads import ThreadWorkers
 
 SECONDS: Final = 30.0
 """How long a call may take, in seconds."""
@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 
 class AuthorCalls:
-    """Calls plain functions in threads of their own, which are left alone when their time is over, and
-    others on the event loop.
+    """Calls plain functions in threads, which are given up when their time is over, and others on the event
+    loop.
 
     Args:
         clock: the time.
@@ -35,6 +35,7 @@ class AuthorCalls:
         self._clock = clock
         self._seconds = seconds
         self._room = asyncio.Semaphore(most)
+        self._threads = ThreadWorkers(most)
 
     async def call(self, function: AuthorFunction, arguments: tuple[Any, ...], *, is_async: bool) -> Any:
         """What a function returns; what it returns to be awaited or to be iterated over is.
@@ -49,7 +50,7 @@ class AuthorCalls:
             BaseException: whatever it raises, save what would end the event loop or look like a cancellation.
         """
         async with self._room:
-            work = asyncio.ensure_future(_whole(function, arguments, is_async))
+            work = asyncio.ensure_future(self._whole(function, arguments, is_async))
             limit = asyncio.ensure_future(self._clock.sleep(self._seconds))
             try:
                 await asyncio.wait((work, limit), return_when=asyncio.FIRST_COMPLETED)
@@ -62,16 +63,50 @@ class AuthorCalls:
                 limit.cancel()
                 work.cancel()
 
+    def close(self) -> None:
+        """Ends the threads that are idle, and the others when their functions return."""
+        self._threads.close()
 
-async def _whole(function: AuthorFunction, arguments: tuple[Any, ...], is_async: bool) -> Any:
-    try:
-        if is_async:
-            returned = function(*arguments)
-        else:
-            returned = await _in_thread(lambda: listed(function(*arguments)))
-        return await settled(returned)
-    except (SystemExit, KeyboardInterrupt) as error:
-        raise _tame(error) from error
+    async def _whole(self, function: AuthorFunction, arguments: tuple[Any, ...], is_async: bool) -> Any:
+        try:
+            if is_async:
+                returned = function(*arguments)
+            else:
+                returned = await self._in_thread(lambda: listed(function(*arguments)))
+            return await settled(returned)
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise _tame(error) from error
+
+    def _in_thread(self, function: Callable[[], T]) -> asyncio.Future[T]:
+        """Runs a function in a thread. Who waits no longer gives it up, until the function returns."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        threads = self._threads
+
+        def run() -> tuple[T | None, BaseException | None]:
+            if future.cancelled():
+                return None, None
+            try:
+                return function(), None
+            except BaseException as error:
+                return None, error
+
+        def deliver(ended: tuple[T | None, BaseException | None]) -> None:
+            result, error = ended
+            if future.cancelled():
+                threads.regain()
+            elif error is not None:
+                # A future refuses StopIteration.
+                future.set_exception(_tame(error) if isinstance(error, (StopIteration, *_WILD)) else error)
+            else:
+                future.set_result(result)  # type: ignore[arg-type]  # None only if T has it
+
+        def left(future: asyncio.Future[T]) -> None:
+            if future.cancelled():
+                threads.lose()
+
+        future.add_done_callback(left)
+        threads.submit(run, deliver)
+        return future
 
 
 def listed(returned: Any) -> Any:
@@ -102,36 +137,3 @@ def _tame(error: BaseException) -> RuntimeError:
 
 _WILD: Final = (SystemExit, KeyboardInterrupt, asyncio.CancelledError)
 """What would end the loop, or look like a cancellation of ours, where it is raised again."""
-
-
-def _in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
-    """Runs a function in a thread of its own, which may be left alone."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def set_result(result: T) -> None:
-        if not future.done():
-            future.set_result(result)
-
-    def set_exception(error: BaseException) -> None:
-        if not future.done():
-            # A future refuses StopIteration.
-            future.set_exception(_tame(error) if isinstance(error, (StopIteration, *_WILD)) else error)
-
-    def run() -> None:
-        try:
-            outcome = function()
-        except BaseException as error:
-            _post(loop, set_exception, error)
-        else:
-            _post(loop, set_result, outcome)
-
-    threading.Thread(target=run, name="taskpath author call", daemon=True).start()
-    return future
-
-
-def _post(loop: asyncio.AbstractEventLoop, function: Callable[[Any], None], argument: Any) -> None:
-    try:
-        loop.call_soon_threadsafe(function, argument)
-    except RuntimeError:  # the loop was closed meanwhile: nobody waits
-        return

@@ -59,6 +59,10 @@ class Handlers(Service):
         while self._tasks and not limit.done():
             await asyncio.wait((limit, *self._tasks), return_when=asyncio.FIRST_COMPLETED)
 
+    async def on_stop(self) -> None:
+        """Lets the threads of the calls go."""
+        self._calls.close()
+
     async def _run(self, request: RunHandler, held: Held) -> None:
         arguments = arguments_of(request)
         handlers = self._app.handlers(request.handler)

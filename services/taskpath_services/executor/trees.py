@@ -166,6 +166,7 @@ class Trees:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._calls.close()
 
 
 def _weight(key: TreeKey, tree: Tree) -> int:
