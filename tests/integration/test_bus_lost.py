@@ -15,16 +15,10 @@ from taskpath_proto.events import WantSnapshot
 from taskpath_proto.queries import PutBlob, ReadInstance
 from taskpath_proto.records import InstanceStatus, TaskChange, TaskStatus
 from taskpath_services.gateway.watches import AGAIN_AT_ONCE
-from tests.support.gateway import Running, running
+from tests.support.gateway import Running
 from tests.support.storage import System, changed, created
 
 WORKING = InstanceStatus.WORKING
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[Running]:
-    async with running() as gateway:
-        yield gateway
 
 
 async def back(gateway: Running) -> None:

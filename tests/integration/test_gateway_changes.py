@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,15 +14,9 @@ from taskpath_proto.queries import PutBlob
 from taskpath_proto.records import InstanceStatus, TaskChange, TaskStatus
 from taskpath_proto.values import Blob, Inline, Joined
 from taskpath_services.gateway.watches import LINGER
-from tests.support.gateway import Running, running
+from tests.support.gateway import Running
 
 DONE, WORKING = InstanceStatus.DONE, InstanceStatus.WORKING
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[Running]:
-    async with running() as started:
-        yield started
 
 
 async def test_data_is_changed_by_an_updater_and_a_name_by_a_name(gateway: Running) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +32,6 @@ from taskpath_services.gateway.service import GatewayService
 from tests.support.gateway import Running, running
 
 OK, FAILED = TaskStatus.OK, TaskStatus.FAILED
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[Running]:
-    async with running() as started:
-        yield started
 
 
 async def test_create_sends_what_came_as_it_came(gateway: Running) -> None:

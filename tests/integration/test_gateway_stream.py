@@ -23,12 +23,6 @@ DONE, WORKING, INACTIVE = InstanceStatus.DONE, InstanceStatus.WORKING, InstanceS
 STATE = ["workflowDescription", "setTasksStatuses", "setWorkflowStatus"]
 
 
-@pytest.fixture
-async def gateway() -> AsyncIterator[Running]:
-    async with running() as started:
-        yield started
-
-
 class Reading:
     """A stream that is read event by event."""
 
