@@ -1,4 +1,4 @@
-"""What every record store does. A new implementation joins with a parameter of the fixture ``store``."""
+"""What every record store does: commits, order, views, the index's walk."""
 
 from __future__ import annotations
 
