@@ -35,7 +35,8 @@ class AuthorCalls:
         self._clock = clock
         self._seconds = seconds
         self._room = asyncio.Semaphore(most)
-        self._threads = ThreadWorkers(most)
+        self._most = most
+        self._threads: ThreadWorkers | None = None
 
     async def call(self, function: AuthorFunction, arguments: tuple[Any, ...], *, is_async: bool) -> Any:
         """What a function returns; what it returns to be awaited or to be iterated over is.
@@ -65,7 +66,8 @@ class AuthorCalls:
 
     def close(self) -> None:
         """Ends the threads that are idle, and the others when their functions return."""
-        self._threads.close()
+        if self._threads is not None:
+            self._threads.close()
 
     async def _whole(self, function: AuthorFunction, arguments: tuple[Any, ...], is_async: bool) -> Any:
         try:
@@ -80,6 +82,8 @@ class AuthorCalls:
     def _in_thread(self, function: Callable[[], T]) -> asyncio.Future[T]:
         """Runs a function in a thread. Who waits no longer gives it up, until the function returns."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if self._threads is None:
+            self._threads = ThreadWorkers(self._most)
         threads = self._threads
 
         def run() -> tuple[T | None, BaseException | None]:
