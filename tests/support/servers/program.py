@@ -171,9 +171,11 @@ class Program:
         self.start()
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Sends a signal, such as SIGSTOP to make it stall."""
+        """Sends a signal. After SIGSTOP it has stalled: none of its threads does anything any more."""
         assert self._process is not None
         self._process.send_signal(number)
+        if number is signal.SIGSTOP:
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def wait_end(self, seconds: float) -> int:
         """Waits until it has ended by itself.
