@@ -24,6 +24,7 @@ from benchmarks import workloads
 from benchmarks.measure import percentile, resident, spread, table
 from taskpath.client import Client
 from taskpath.runtime.settings import Settings
+from taskpath_services.cli.serving import collect_seldom
 from taskpath_services.embedded import Embedded
 
 
@@ -103,6 +104,7 @@ async def memory(size: int) -> None:
 
 async def main(quick: bool) -> None:
     """Measures everything."""
+    collect_seldom()  # as a command does that serves
     await fan_out([200, 2_000, 10_000] if quick else [200, 2_000, 10_000, 100_000], 1 if quick else 3)
     await chains(1 if quick else 5)
     await one_chain(1 if quick else 5)
