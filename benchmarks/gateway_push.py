@@ -26,10 +26,10 @@ from taskpath.runtime.caller import answer
 from taskpath.runtime.clock import SystemClock
 from taskpath.runtime.settings import Settings
 from taskpath_proto import topology
-from taskpath_proto.calls import Call
+from taskpath_proto.calls import Call, Response
 from taskpath_proto.events import InstanceChanged
 from taskpath_proto.plan import Plan, TaskSpec
-from taskpath_proto.queries import AskPartitions, InstanceView, Partitions
+from taskpath_proto.queries import AskPartitions, ExpectedTimes, InstanceView, Partitions, ReadExpected
 from taskpath_proto.records import (
     InstanceChange,
     InstanceProgress,
@@ -59,9 +59,14 @@ async def gateway() -> AsyncIterator[tuple[MemoryBus, str, GatewayService]]:
             delivery = await inbox.take()
             for call in delivery.messages:
                 assert isinstance(call, Call)
-                record = InstanceRecord(id="i", revision=1, plan=PLAN)
-                asked = isinstance(call.body, AskPartitions)
-                response = Partitions(SETTINGS.partitions) if asked else InstanceView(instance=record)
+                response: Response
+                match call.body:
+                    case AskPartitions():
+                        response = Partitions(SETTINGS.partitions)
+                    case ReadExpected():
+                        response = ExpectedTimes()
+                    case _:
+                        response = InstanceView(instance=InstanceRecord(id="i", revision=1, plan=PLAN))
                 await bus.send(call.reply_to, answer(call, response))
             delivery.ack()
 

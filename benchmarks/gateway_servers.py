@@ -2,9 +2,11 @@
 
     python -m benchmarks gateway_servers [watchers] [items]
 
+* memory: what the process holds for each WebSocket that watches an instance at rest.
 * crowd: that many WebSockets, in another process, watch one instance with a foreach of that many items,
-  once as a rollup and once item by item; with and without clients that never read. Each change has to be
-  encoded once, whoever watches, and what waits for those who do not read has to stay bounded.
+  once as a rollup and once item by item; with and without clients that never read. What each gets is counted
+  as it comes off the wire. Each change has to be encoded once, whoever watches, and what waits for those who
+  do not read has to stay bounded.
 * others: one client watches an instance, at rest or running, while many instances of the same partition run:
   the changes of all of them may come in the same parcels.
 """
@@ -12,10 +14,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import sys
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +25,9 @@ import aiohttp
 import uvloop
 
 from benchmarks import workloads
-from benchmarks.gateway_crowd import in_waves, raise_limit, stall
+from benchmarks.gateway_crowd import stall
 from benchmarks.measure import cpu, load, resident, table
+from benchmarks.watchers import raise_limit, watching
 from taskpath.client import Client
 from tests.support.cluster import ROLES, Cluster, settings_over
 from tests.support.servers import Keeper, MariaDB, RabbitMQ, Redis
@@ -33,32 +36,8 @@ WATCHERS: Final = 1_000
 ITEMS: Final = 2_000
 STALLED: Final = 20
 OTHERS: Final = 20
+SOCKETS: Final = (1_000, 5_000)
 MEBIBYTE: Final = 1024 * 1024
-_END: Final = re.compile(r'"type":"setWorkflowStatus".*"status":"done"')
-
-
-async def watch(url: str, instance: str, watchers: int, paths: str) -> None:
-    """The other process: watches to the end, and prints when each saw it, in seconds after the first did."""
-    raise_limit()
-    ends: list[float] = []
-    packets = 0
-
-    async def one(http: aiohttp.ClientSession, ready: asyncio.Semaphore) -> None:
-        nonlocal packets
-        async with http.ws_connect("/ws") as opened:
-            asked = {"type": "watchWorkflowInstance", "id": instance}
-            await opened.send_str(json.dumps(asked | ({"paths": [paths]} if paths else {})))
-            while "setWorkflowStatus" not in (await opened.receive_str()):
-                pass
-            ready.release()
-            async for message in opened:
-                packets += 1
-                if _END.search(message.data):
-                    ends.append(time.monotonic())
-                    return
-
-    await in_waves(url, watchers, one)
-    print(json.dumps({"spread": max(ends) - min(ends), "packets": packets / watchers}), flush=True)
 
 
 class Gateway:
@@ -81,9 +60,40 @@ class Gateway:
 
     def count(self, name: str) -> float:
         """One of its counters."""
-        found = re.search(rf"^{name}_total ([\d.e+]+)$", self._process.ask("/metrics"), re.MULTILINE)
+        return self._figure(f"{name}_total")
+
+    def open(self) -> float:
+        """How many WebSockets are open."""
+        return self._figure("clients")
+
+    def _figure(self, name: str) -> float:
+        shown = self._process.ask("/metrics")
+        found = re.search(rf"^taskpath_gateway_{name} ([\d.e+]+)$", shown, re.MULTILINE)
         assert found is not None, name
         return float(found[1])
+
+
+async def memory(cluster: Cluster) -> list[list[str]]:
+    """The rows of the table: with no watchers, with more and more of them, and others when they have gone."""
+    gateway = Gateway(cluster)
+    async with Client(cluster.url) as client, AsyncExitStack() as stack:
+        instance = await client.create("fan", {"n": ITEMS})
+        async with watching(cluster.url, instance.id, 1):
+            empty = gateway.resident()
+        rows, there = [["0", f"{empty:.1f}", ""]], 0
+        for sockets in SOCKETS:
+            await stack.enter_async_context(watching(cluster.url, instance.id, sockets - there))
+            there, held = sockets, gateway.resident()
+            rows.append([f"{there:,}", f"{held:.1f}", f"{1024 * (held - empty) / there:.1f}"])
+        await stack.aclose()
+        while True:
+            await asyncio.sleep(0.5)
+            if not gateway.open():
+                break
+        async with watching(cluster.url, instance.id, there):
+            held = gateway.resident()
+        rows.append([f"{there:,} others", f"{held:.1f}", f"{1024 * (held - empty) / there:.1f}"])
+        return rows
 
 
 async def crowd(cluster: Cluster, watchers: int, items: int, paths: str, stalled: int) -> list[str]:
@@ -91,32 +101,27 @@ async def crowd(cluster: Cluster, watchers: int, items: int, paths: str, stalled
     gateway = Gateway(cluster)
     async with Client(cluster.url) as client:
         instance = await client.create("fan", {"n": items})
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "benchmarks.gateway_servers", "--watch", cluster.url, instance.id,
-            str(watchers), paths, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        assert child.stdout is not None
-        opened = json.loads(await child.stdout.readline())["opened"]
-        readers = [await stall(cluster.url, instance.id, paths) for _ in range(stalled)]
-        memory, used = gateway.resident(), gateway.cpu()
-        encoded, sent = (
-            gateway.count("taskpath_gateway_frames_encoded"),
-            gateway.count("taskpath_gateway_frames_sent"),
-        )
-        began = time.perf_counter()
-        await client.execute(instance.id)
-        seen = json.loads(await child.stdout.readline())
-        took = time.perf_counter() - began
-        grown, spent = gateway.resident() - memory, gateway.cpu() - used
-        encoded = gateway.count("taskpath_gateway_frames_encoded") - encoded
-        sent = gateway.count("taskpath_gateway_frames_sent") - sent
-        await child.wait()
+        came = gateway.count("frames_alone")
+        async with watching(cluster.url, instance.id, watchers, paths) as crowd:
+            readers = [await stall(cluster.url, instance.id, paths) for _ in range(stalled)]
+            opened, came = crowd.opened, gateway.count("frames_alone") - came
+            held, used = gateway.resident(), gateway.cpu()
+            encoded, alone = gateway.count("frames_encoded"), gateway.count("frames_alone")
+            began = time.perf_counter()
+            await client.execute(instance.id)
+            seen = await crowd.seen()
+            took = time.perf_counter() - began
+            grown, spent = gateway.resident() - held, gateway.cpu() - used
+            encoded, alone = gateway.count("frames_encoded") - encoded, gateway.count("frames_alone") - alone
         for reader in readers:
             reader.close()
     return [
-        "item by item" if paths else "rollup", str(stalled), f"{opened:.2f}", f"{took:.1f}", f"{spent:.2f}",
-        f"{encoded:,.0f}", f"{sent:,.0f}", f"{seen['packets']:.0f}", f"{1000 * seen['spread']:.0f}",
-        f"{grown:.1f}",
+        "item by item" if paths else "rollup", str(stalled), f"{opened.seconds:.2f}",
+        f"{opened.packets / watchers:.1f}", f"{opened.octets / watchers / 1024:.1f}", f"{came:,.0f}",
+        f"{took:.1f}", f"{spent:.2f}", f"{seen.cpu:.2f}",
+        f"{seen.packets / watchers:.1f}", f"{seen.octets / watchers / 1024:.1f}",
+        f"{encoded:,.0f}", f"{alone:,.0f}", f"{100 * (1 - alone / seen.packets):.2f}",
+        f"{1000 * seen.spread:.0f}", f"{grown:.1f}",
     ]  # fmt: skip
 
 
@@ -163,15 +168,18 @@ async def main(watchers: int, items: int) -> None:
         settings = {**settings_over(broker, records, index), "TASKPATH_PARTITIONS": "1"}
         cluster = Cluster(keeper, Path(workloads.__file__), settings, dict.fromkeys(ROLES, 1))
         cluster.start()
+        rows = await memory(cluster)
+        table(f"watchers of an instance at rest; {load()}", ["sockets", "MiB", "KiB a watcher"], rows)
         rows = [
             await crowd(cluster, watchers, items, paths, stalled)
             for paths in ("", "#.work[*]")
             for stalled in (0, STALLED)
         ]
         table(
-            f"{watchers:,} watchers of a foreach of {items:,}; {load()}",
+            f"{watchers:,} watchers of a foreach of {items:,}; packets and KiB are each watcher's; {load()}",
             [
-                "seen", "stalled", "opened in s", "run s", "CPU s", "encoded", "given", "packets each",
+                "seen", "stalled", "opened s", "packets", "KiB", "encoded",
+                "run s", "CPU s", "theirs", "packets", "KiB", "encoded for all", "for one", "% for all",
                 "first to last ms", "grown MiB",
             ],
             rows,
@@ -185,8 +193,5 @@ async def main(watchers: int, items: int) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--watch"]:
-        uvloop.run(watch(sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5]))
-    else:
-        numbers = [int(text) for text in sys.argv[1:]]
-        uvloop.run(main(*numbers, *(WATCHERS, ITEMS)[len(numbers) :]))
+    numbers = [int(text) for text in sys.argv[1:]]
+    uvloop.run(main(*numbers, *(WATCHERS, ITEMS)[len(numbers) :]))

@@ -28,8 +28,9 @@ import uvloop
 from playwright.async_api import Page, async_playwright
 
 from benchmarks import workloads
-from benchmarks.gateway_crowd import raise_limit, stall
+from benchmarks.gateway_crowd import stall
 from benchmarks.measure import load, percentile, table
+from benchmarks.watchers import raise_limit, watching
 from taskpath.client import Client
 from tests.support.cluster import ROLES, Cluster, settings_over
 from tests.support.servers import Keeper, MariaDB, RabbitMQ, Redis
@@ -103,21 +104,16 @@ async def run(page: Page, client: Client, items: int, watchers: int, stalled: in
     beats = [f"#.all.beats.t{number}" for number in range(workloads.BEATS)]
     await page.locator(f'[data-path="{beats[-1]}"]').wait_for()
     async with AsyncExitStack() as stack:
-        child = None
+        crowd = None
         if watchers:
-            child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "benchmarks.gateway_servers", "--watch", client.url, instance.id,
-                str(watchers), "", stdout=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            assert child.stdout is not None
-            await child.stdout.readline()
+            crowd = await stack.enter_async_context(watching(client.url, instance.id, watchers))
         for _ in range(stalled):
             stack.callback((await stall(client.url, instance.id, "")).close)
         await client.execute(instance.id)
         await client.wait(instance.id, timeout=workloads.LIMIT_SECONDS)
         await page.wait_for_function("path => window.shown[path]", arg=beats[-1])
-        if child is not None:
-            await child.wait()
+        if crowd is not None:
+            await crowd.seen()
     noted: list[dict[str, float]] = json.loads(
         await page.evaluate("JSON.stringify([window.arrived, window.shown])")
     )
