@@ -32,6 +32,15 @@ def test_what_is_expensive_takes_a_tenth_of_the_time() -> None:
     assert sent_within(10_000, cost=5_000) == pytest.approx(10 + BURST, abs=2)
 
 
+def test_what_was_expensive_once_silences_nothing() -> None:
+    pace, count = Pace(), 0
+    for now in range(NOW, NOW + 30 * INTERVAL_MS):
+        if pace.due(now):
+            count += 1
+            pace.sent(now, 150.0 if count % 10 == 0 else 0.5)
+    assert count == pytest.approx(30 + BURST, abs=1)
+
+
 def test_what_is_urgent_may_go_before_its_time_without_silencing_the_rest() -> None:
     pace = Pace()
     for _ in range(100):

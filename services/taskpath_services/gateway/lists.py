@@ -23,6 +23,7 @@ from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.events import IndexChanged
 from taskpath_proto.packets import InstancesChanged
 from taskpath_proto.queries import InstanceSummary, ListInstances
+from taskpath_services.gateway.bundle import Bundle
 from taskpath_services.gateway.frames import encode
 from taskpath_services.gateway.hearing import Hearing
 from taskpath_services.gateway.outbox import Outbox
@@ -65,18 +66,18 @@ class Listing:
         self._outbox.pull(self)
         self._behind = True
 
-    def show(self, page: Mapping[str, InstanceSummary], frame: bytes | None, before: object) -> None:
+    def show(self, page: Mapping[str, InstanceSummary], bundle: Bundle | None, before: object) -> None:
         """The page is now this.
 
         Args:
             page: the instances by id, newest first.
-            frame: what differs from the page before, encoded for everyone; None if nothing does.
+            bundle: what differs from the page before, encoded for everyone; None if nothing does.
             before: the page before.
         """
         self._page = page
         if not self._begun or self._behind:
             return
-        if self.shown is before and (frame is None or self._outbox.offer((frame,))):
+        if self.shown is before and (bundle is None or self._outbox.offer(bundle)):
             self.shown = page
         else:
             self._behind = True
@@ -87,15 +88,15 @@ class Listing:
         self._begun = False
         self._outbox.forget(self)
 
-    def frames(self) -> Iterator[bytes]:
+    def bundles(self) -> Iterator[Bundle]:
         """What brings the client up to date now."""
         if not self._begun:
             return
         self._behind = False
         before, self.shown = self.shown, self._page
-        frame = difference(before or {}, self._page)
-        if frame is not None or before is None:
-            yield frame if frame is not None else encode(InstancesChanged(items=[], removed=[]))
+        bundle = difference(before or {}, self._page)
+        if bundle is not None or before is None:
+            yield bundle if bundle is not None else Bundle(encode(InstancesChanged(items=[], removed=[])))
 
 
 class _Filter:
@@ -220,14 +221,14 @@ class Lists(Service):
         async with filter_.reading:
             found = await self._reads.instances(query)
             before, page = filter_.page, {item.id: item for item in found.items}
-            frame = difference(before, page)
+            bundle = difference(before, page)
             filter_.page = page
             for listing in filter_.listings:
-                listing.show(page, frame, before)
+                listing.show(page, bundle, before)
 
 
-def difference(before: Mapping[str, InstanceSummary], now: Mapping[str, InstanceSummary]) -> bytes | None:
+def difference(before: Mapping[str, InstanceSummary], now: Mapping[str, InstanceSummary]) -> Bundle | None:
     """The frame that leads from one page to the next; None if they are the same."""
     items = [item for id_, item in now.items() if before.get(id_) != item]
     removed = [id_ for id_ in before if id_ not in now]
-    return encode(InstancesChanged(items=items, removed=removed)) if items or removed else None
+    return Bundle(encode(InstancesChanged(items=items, removed=removed))) if items or removed else None

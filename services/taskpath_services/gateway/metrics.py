@@ -30,4 +30,9 @@ class Metrics:
         self.sent = Counter(
             "taskpath_gateway_frames_sent", "Frames of changes given to clients", registry=registry
         )
+        self.alone = Counter(
+            "taskpath_gateway_frames_alone",
+            "Frames encoded for one client, which had just come or fallen behind",
+            registry=registry,
+        )
         self.resyncs = Counter("taskpath_gateway_resyncs", "Clients told to start over", registry=registry)

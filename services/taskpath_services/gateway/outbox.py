@@ -1,6 +1,6 @@
 """The outbox of one client: what waits to be sent, bounded.
 
-Frames are put into it while the client keeps up. For one that does not there is nothing to be kept: a
+Bundles are put into it while the client keeps up. For one that does not there is nothing to be kept: a
 *source* that is behind stands in line, and when the socket has taken what was there, it makes the frames that
 bring the client up to date then. So a client that does not read costs a bounded number of bytes, and delays
 nobody.
@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, Protocol
+
+from taskpath_services.gateway.bundle import Bundle
 
 LIMIT_BYTES: Final = 512 * 1024
 """How many bytes may wait for one client."""
@@ -20,7 +22,7 @@ LIMIT_BYTES: Final = 512 * 1024
 class Source(Protocol):
     """What can tell a client where it is, whenever that is."""
 
-    def frames(self) -> Iterator[bytes]:
+    def bundles(self) -> Iterator[Bundle]:
         """What has to be sent now, made while it is sent. It may put itself in line again at the end."""
         ...
 
@@ -34,7 +36,7 @@ class Outbox:
 
     def __init__(self, limit: int = LIMIT_BYTES) -> None:
         self._limit = limit
-        self._frames: deque[bytes] = deque()
+        self._bundles: deque[Bundle] = deque()
         self._behind: dict[Source, None] = {}
         self._size = 0
         self._wake: asyncio.Future[None] | None = None
@@ -44,19 +46,18 @@ class Outbox:
     @property
     def idle(self) -> bool:
         """Whether nothing waits."""
-        return not self._frames and not self._behind
+        return not self._bundles and not self._behind
 
-    def offer(self, frames: Sequence[bytes]) -> bool:
+    def offer(self, bundle: Bundle) -> bool:
         """Adds frames if there is room for all of them; whether there was."""
-        size = sum(map(len, frames))
-        if self._size + size > self._limit:
+        if self._size + bundle.size > self._limit:
             return False
-        self._add(frames, size)
+        self._add(bundle)
         return True
 
     def put(self, frame: bytes) -> None:
         """Adds a frame that may not be left out. Whoever causes such frames waits for :meth:`room`."""
-        self._add((frame,), len(frame))
+        self._add(Bundle(frame))
 
     async def room(self) -> None:
         """Returns when there is room."""
@@ -71,33 +72,33 @@ class Outbox:
         """Takes a source out of the line."""
         self._behind.pop(source, None)
 
-    async def run(self, send: Callable[[bytes], Awaitable[None]]) -> None:
+    async def run(self, send: Callable[[Bundle], Awaitable[None]]) -> None:
         """Sends what waits, for ever.
 
         Args:
-            send: sends one frame, and returns when the socket can take another.
+            send: sends a bundle, and returns when the socket can take another.
         """
-        frames = self._frames
+        bundles = self._bundles
         while True:
-            while frames:
-                frame = frames.popleft()
-                await send(frame)
-                self._size -= len(frame)
+            while bundles:
+                bundle = bundles.popleft()
+                await send(bundle)
+                self._size -= bundle.size
                 if self._size < self._limit:
                     self._room.set()
             if self._behind:
                 source = next(iter(self._behind))
                 del self._behind[source]
-                for frame in source.frames():
-                    await send(frame)
+                for bundle in source.bundles():
+                    await send(bundle)
                     await asyncio.sleep(0)  # making the next one takes time that others want, too
                 continue
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
 
-    def _add(self, frames: Sequence[bytes], size: int) -> None:
-        self._frames.extend(frames)
-        self._size += size
+    def _add(self, bundle: Bundle) -> None:
+        self._bundles.append(bundle)
+        self._size += bundle.size
         if self._size >= self._limit:
             self._room.clear()
         self._notify()

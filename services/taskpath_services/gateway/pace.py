@@ -2,7 +2,8 @@
 
 A change after quiet goes out at once, and so do the few that follow it, for a short run is over before
 anybody would want it conflated. What goes on changing is sent every :data:`INTERVAL_MS`, less often if
-sending is expensive: it may take a tenth of the time.
+sending is expensive: it may take a tenth of the time. Expensive is what was so twice in a row, for once may
+be the collector's or another program's doing, and would silence the instance for a second.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ _SHARE: Final = 10
 class Pace:
     """Says when the next change may go out. Times in ms."""
 
-    __slots__ = ("_at", "_credit", "_interval")
+    __slots__ = ("_at", "_cost", "_credit", "_interval")
 
     def __init__(self) -> None:
         self._credit = float(BURST)
         self._interval = float(INTERVAL_MS)
+        self._cost = 0.0
         self._at = 0
 
     def due(self, now: int) -> bool:
@@ -38,7 +40,8 @@ class Pace:
         """
         self._credit = max(self._earned(now) - 1.0, -1.0)
         self._at = now
-        self._interval = min(max(float(INTERVAL_MS), cost * _SHARE), float(_MOST_INTERVAL_MS))
+        lasting, self._cost = min(cost, self._cost), cost
+        self._interval = min(max(float(INTERVAL_MS), lasting * _SHARE), float(_MOST_INTERVAL_MS))
 
     def _earned(self, now: int) -> float:
         return min(self._credit + max(0, now - self._at) / self._interval, float(BURST))

@@ -33,6 +33,7 @@ from taskpath_proto.packets import (
 from taskpath_proto.paths import ROOT
 from taskpath_proto.queries import ListInstances
 from taskpath_services.gateway import logtail, strict
+from taskpath_services.gateway.bundle import Bundle
 from taskpath_services.gateway.commands import Commands
 from taskpath_services.gateway.errors import info_of
 from taskpath_services.gateway.frames import encode
@@ -113,7 +114,7 @@ class Session:
             revisions = {
                 id_: viewer.cursor for id_, viewer in self._viewers.items() if viewer.cursor is not None
             }
-            self.outbox.offer((encode(Heartbeat(revisions=revisions)),))
+            self.outbox.offer(Bundle(encode(Heartbeat(revisions=revisions))))
 
     def close(self) -> None:
         """The client is gone."""

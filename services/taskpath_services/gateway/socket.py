@@ -11,6 +11,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from taskpath.runtime.clock import Clock
 from taskpath.runtime.service import Service
 from taskpath_proto.errors import ErrorCode, TaskpathError
+from taskpath_services.gateway.bundle import Bundle
 from taskpath_services.gateway.commands import Commands
 from taskpath_services.gateway.lists import Lists
 from taskpath_services.gateway.metrics import Metrics
@@ -85,7 +86,8 @@ class Sockets(Service):
         session = Session(self._commands, self._watches, self._lists, self._reads)
         self._open[session] = socket
         self._metrics.clients.set(len(self._open))
-        writer = asyncio.get_running_loop().create_task(_write(session, socket), name=f"outbox {session.id}")
+        writing = _write(session, socket, request)
+        writer = asyncio.get_running_loop().create_task(writing, name=f"outbox {session.id}")
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
@@ -107,11 +109,17 @@ class Sockets(Service):
                 session.heartbeat()
 
 
-async def _write(session: Session, socket: web.WebSocketResponse[bool]) -> None:
-    """Sends what is in the outbox until the connection is gone."""
+async def _write(session: Session, socket: web.WebSocketResponse[bool], request: web.Request) -> None:
+    """Sends what is in the outbox until the connection is gone.
 
-    async def send(frame: bytes) -> None:
-        await socket.send_frame(frame, WSMsgType.TEXT)
+    The frames are written as they are, past the response: it would make each anew for each client.
+    """
+
+    async def send(bundle: Bundle) -> None:
+        if socket.closed or (transport := request.transport) is None:
+            raise ConnectionResetError("the connection is closing")
+        transport.write(bundle.wire)
+        await request.writer.drain()
 
     with suppress(ConnectionError):
         await session.outbox.run(send)

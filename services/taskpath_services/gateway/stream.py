@@ -19,6 +19,7 @@ from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.packets import Heartbeat, InstanceGone, Patterns, Revision
 from taskpath_proto.paths import ROOT
 from taskpath_proto.records import InstanceStatus
+from taskpath_services.gateway.bundle import Bundle
 from taskpath_services.gateway.frames import encode
 from taskpath_services.gateway.lens import Lens, key_of
 from taskpath_services.gateway.metrics import Metrics
@@ -119,19 +120,20 @@ class Stream:
     def heartbeat(self) -> None:
         """Tells the client how far it has been brought, if it has taken what there was before."""
         if self._outbox.idle and self._viewer.cursor is not None:
-            self._outbox.offer((encode(Heartbeat(revisions={self._viewer.instance: self._viewer.cursor})),))
+            beat = Heartbeat(revisions={self._viewer.instance: self._viewer.cursor})
+            self._outbox.offer(Bundle(encode(beat)))
 
     def stop(self) -> None:
         """Sends no more."""
         if self._writer is not None:
             self._writer.cancel()
 
-    async def _send(self, frame: bytes) -> None:
-        event, head = _event(frame)
-        async with asyncio.timeout(STALLED_SECONDS):
-            await self._response.write(event)
-        if self._is_over(head):
-            raise _Over
+    async def _send(self, bundle: Bundle) -> None:
+        for event, head in map(_event, bundle.frames):
+            async with asyncio.timeout(STALLED_SECONDS):
+                await self._response.write(event)
+            if self._is_over(head):
+                raise _Over
 
     def _is_over(self, head: _Head) -> bool:
         if head.type == "instanceDeleted":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from taskpath_proto.events import LogLine
 from taskpath_proto.packets import InstanceGone, Resync, TaskLogs
 from taskpath_proto.records import InstanceStatus
+from taskpath_services.gateway.bundle import Bundle
 from taskpath_services.gateway.frames import encode, log_frames
 from taskpath_services.gateway.lens import Lens
 from taskpath_services.gateway.outbox import Outbox
@@ -70,14 +71,14 @@ class Viewer:
         self.gone = self._left = True
         self._outbox.forget(self)
 
-    def offer(self, frames: Sequence[bytes], revision: int) -> bool:
+    def offer(self, bundle: Bundle, revision: int) -> bool:
         """Takes frames that bring it to a revision; false if it could not, and will catch up by itself."""
         if self._behind:
             return False
         if self._dropped:
             # Lines that were left out belong before what has come after them.
-            frames = [*map(self._left_out, self._dropped), *frames]
-        if not self._outbox.offer(frames):
+            bundle = Bundle(*map(self._left_out, self._dropped), *bundle.frames)
+        if not self._outbox.offer(bundle):
             self.fall_behind()
             return False
         self._dropped.clear()
@@ -101,20 +102,20 @@ class Viewer:
         self.cursor = None
         self.fall_behind()
 
-    def frames(self) -> Iterator[bytes]:
+    def bundles(self) -> Iterator[Bundle]:
         """What brings it up to date now."""
         farewell = self._farewell
         yield from self._missed()
         if farewell is not None and not self._left:
             self._farewell = None
-            yield farewell
+            yield Bundle(farewell)
 
-    def _missed(self) -> Iterator[bytes]:
+    def _missed(self) -> Iterator[Bundle]:
         while self._dropped:
             path = next(iter(self._dropped))
             notice = self._left_out(path)
             del self._dropped[path]
-            yield notice
+            yield Bundle(notice)
         watch = self._watch
         if watch is None or watch.mirror is None or not self._behind:
             return
@@ -128,7 +129,7 @@ class Viewer:
             self.cursor = None
         if self._reason is not None:
             reason, self._reason = self._reason, None
-            yield encode(Resync(id=self.instance, reason=reason))
+            yield Bundle(encode(Resync(id=self.instance, reason=reason)))
             watch.resynced()
         revision = mirror.revision
         yield from watch.catch_up(self.lens, self.cursor, whole=self._whole)
@@ -184,14 +185,14 @@ class Viewer:
             self._sent_to[path] = after
         return True
 
-    def log(self, path: str, lines: Sequence[LogLine], after: int, frames: Sequence[bytes]) -> None:
+    def log(self, path: str, lines: Sequence[LogLine], after: int, bundle: Bundle) -> None:
         """Takes lines of a task's log, or counts them if there is no room.
 
         Args:
             path: the task.
             lines: they.
             after: the ``next`` that follows them.
-            frames: they, encoded for everyone.
+            bundle: they, encoded for everyone.
         """
         if path in self._held:
             self._held[path] = True
@@ -204,9 +205,9 @@ class Viewer:
                 return
             if sent:
                 lines = lines[sent:]
-                frames = log_frames(self.instance, path, lines, after)
+                bundle = Bundle(*log_frames(self.instance, path, lines, after))
             self._sent_to[path] = after
-        if path in self._dropped or not self._outbox.offer(frames):
+        if path in self._dropped or not self._outbox.offer(bundle):
             key = path if path in self._dropped or len(self._dropped) < _MOST_DROPS else _ELSEWHERE
             before = self._dropped.get(key, (0, 0))[0]
             self._dropped[key] = (before + len(lines), after if key == path else 0)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from itertools import chain
 from time import perf_counter
 from typing import Final
 
 from taskpath_proto.events import InstanceChanged, LogsWritten
 from taskpath_proto.queries import LogsView
 from taskpath_services.gateway import frames
+from taskpath_services.gateway.bundle import Bundle
 from taskpath_services.gateway.lens import Key, Lens
 from taskpath_services.gateway.logtail import LogTails, Written
 from taskpath_services.gateway.metrics import Metrics
@@ -39,7 +41,7 @@ class Audience:
         self.lens = lens
         self.viewers: dict[Viewer, None] = {}
         self.sent = sent
-        self.cache: tuple[tuple[int | None, bool, int], list[bytes]] | None = None
+        self.cache: tuple[tuple[int | None, bool, int], Bundle] | None = None
 
 
 class Watch:
@@ -224,14 +226,14 @@ class Watch:
             if not current:
                 audience.sent = revision
                 continue
-            made = frames.change(mirror, pending, audience.lens, states, audience.sent, named)
+            made = Bundle(*frames.change(mirror, pending, audience.lens, states, audience.sent, named))
             audience.sent = revision
-            self._metrics.encoded.inc(len(made))
+            self._metrics.encoded.inc(len(made.frames))
             taken = sum(viewer.offer(made, revision) for viewer in current)
-            self._metrics.sent.inc(taken * len(made))
+            self._metrics.sent.inc(taken * len(made.frames))
         self._pace.sent(now, (perf_counter() - began) * 1000)
 
-    def catch_up(self, lens: Lens, since: int | None, *, whole: bool) -> Iterator[bytes]:
+    def catch_up(self, lens: Lens, since: int | None, *, whole: bool) -> Iterator[Bundle]:
         """The frames for a viewer that is not up to date.
 
         What is not too large is made at once and kept for others, for many fall behind together; the rest is
@@ -242,9 +244,9 @@ class Watch:
             return
         key = (since, whole, mirror.revision)
         if audience.cache is not None and audience.cache[0] == key:
-            yield from audience.cache[1]
+            yield audience.cache[1]
             return
-        making = frames.catch_up(mirror, lens, since, whole=whole)
+        making = self._counted(frames.catch_up(mirror, lens, since, whole=whole))
         made: list[bytes] = []
         size = 0
         for frame in making:
@@ -253,9 +255,16 @@ class Watch:
             if size > _CACHE_BYTES:
                 break
         else:
-            audience.cache = (key, made)
-        yield from made
-        yield from making
+            bundle = Bundle(*made)
+            audience.cache = (key, bundle)
+            yield bundle
+            return
+        yield from map(Bundle, chain(made, making))
+
+    def _counted(self, making: Iterator[bytes]) -> Iterator[bytes]:
+        for frame in making:
+            self._metrics.alone.inc()
+            yield frame
 
     def resynced(self) -> None:
         """A viewer was told to start over."""
@@ -278,7 +287,7 @@ class Watch:
 
     def _send_log(self, written: Written) -> None:
         path, lines, after = written
-        made = frames.log_frames(self.id, path, lines, after)
+        made = Bundle(*frames.log_frames(self.id, path, lines, after))
         for viewer in self._wanting_logs(path):
             viewer.log(path, lines, after, made)
 
