@@ -1,9 +1,13 @@
-import { type TaskState, paths } from '@taskpath/react/core';
+import { type TaskNode, type TaskState, paths, unknownInstance } from '@taskpath/react/core';
 import { expect, test } from 'vitest';
 import { Tally } from '../src/instance/tally.js';
 
 const state = (status: TaskState['status'], more: Partial<TaskState> = {}): TaskState => ({ status, stale: false, executionTime: null, duration: null, attempt: 1, ...more });
-const isGroup = (path: string) => path === '#' || path === '#.each' || path === '#.both';
+const node = (path: string, children: TaskNode[] = [], more: Partial<TaskNode> = {}): TaskNode => ({ name: path.slice(path.lastIndexOf('.') + 1), description: '', path, children, ...more });
+const both = node('#.both', [node('#.both.one'), node('#.both.two')]);
+const treeOf = (...tasks: TaskNode[]) => unknownInstance('i').tree.with(tasks, false);
+const tree = treeOf(node('#.a'), both, node('#.each', [], { foreach: true }));
+const isGroup = (path: string) => tree.isGroup(path);
 
 /** A store that says what it is told to. */
 function fake(first: Record<string, TaskState> = {}) {
@@ -16,16 +20,17 @@ function fake(first: Record<string, TaskState> = {}) {
       const tasks = Object.entries(next).map(([path, now]) => ({ path, before: statuses.get(path) ?? null, now }));
       statuses = new Map(statuses);
       for (const { path, now } of tasks) now ? statuses.set(path, now) : statuses.delete(path);
-      calls.forEach((call) => call({ tasks, described, fresh: false } as never));
+      calls.forEach((call) => call({ tasks, described, fresh: false, complete: true } as never));
     },
   };
 }
 
 function followed(first: Record<string, TaskState> = {}) {
   const store = fake(first);
-  const tally = new Tally(isGroup);
+  let described = tree;
+  const tally = new Tally(() => described);
   tally.follow(store);
-  return { store, tally };
+  return { store, tally, describe: (as: typeof tree) => (described = as) };
 }
 
 test('items are counted in their foreach, and groups not among the tasks of the whole', () => {
@@ -68,6 +73,30 @@ test('the span of a group is that of everything in it, also when its edge moves 
   expect(tally.group('#').span).toEqual({ start: 100, end: 105 });
   store.say({ '#.both': state('running') });
   expect(tally.group('#').span).toEqual({ start: 120, end: null });
+});
+
+test('what has become a group is counted anew, and no count is lost when only descriptions change', () => {
+  const { store, tally, describe } = followed({ '#.a': state('ok'), '#.each': state('running'), '#.each[0]': state('ok') });
+  let told = 0;
+  tally.subscribe('#.each', () => (told += 1));
+  describe(treeOf(node('#.a', [], { description: 'another' }), both, node('#.each', [], { foreach: true, count: 1 })));
+  store.say({ '#.a': state('failed') }, true);
+  expect(told).toBe(0);
+  expect(tally.group('#').deep).toMatchObject({ ok: 1, failed: 1 });
+  describe(treeOf(node('#.a', [node('#.a.x')]), both, node('#.each', [], { foreach: true, count: 1 })));
+  store.say({ '#.a.x': state('ok') }, true);
+  expect(told).toBe(1);
+  expect(tally.group('#').deep).toMatchObject({ ok: 2, failed: 0 });
+  expect(tally.group('#.a').below).toMatchObject({ ok: 1 });
+});
+
+test('items of a status are told in their order, with those that have such tasks below them', () => {
+  const { store, tally } = followed({ '#.each[12]': state('failed'), '#.each[3]': state('failed'), '#.each[5].x': state('failed') });
+  expect(tally.itemsWith('#.each', 'failed')).toEqual([3, 5, 12]);
+  store.say({ '#.each[3]': null, '#.each[12]': state('ok') });
+  expect(tally.itemsWith('#.each', 'failed')).toEqual([5]);
+  expect(tally.has('#.each[5]', 'failed')).toBe(true);
+  expect(tally.has('#.each[3]', 'failed')).toBe(false);
 });
 
 test('whatever changes come, it knows what a count of everything would', () => {

@@ -4,7 +4,7 @@ import { useNow } from '../ui/clock.js';
 import { Icon, Mark } from '../ui/Icon.js';
 import { Progress } from '../ui/Progress.js';
 import { useGroup, useTaskState } from './live.js';
-import type { TaskRow as Place } from './outline.js';
+import type { TaskRow as Place } from './rows.js';
 import type { Counts, Group } from './tally.js';
 import { Track } from './Track.js';
 import { countsText, saysOf, spanOf, timeText, totalOf } from './words.js';

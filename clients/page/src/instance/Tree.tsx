@@ -4,8 +4,9 @@ import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useMemo, u
 import type { View } from '../app/address.js';
 import { IconButton } from '../ui/Button.js';
 import { useWindow } from '../ui/useWindow.js';
-import { useGroup, useLive, useShape, useSnapshot } from './live.js';
-import { type Outline, PAGE, type Row, type Wanted, foreachesWith, itemPatterns, namedItems, opened, paged, revealed, rowsOf, wantedRows } from './outline.js';
+import { useField, useGroup, useLive, useShape } from './live.js';
+import { type Outline, PAGE, type Wanted, foreachesWith, itemPatterns, namedItems, opened, paged, revealed, rowsOf, wantedRows } from './outline.js';
+import type { PagerRow, Rows } from './rows.js';
 import { TaskRow } from './TaskRow.js';
 import { Axis, Grid, Keeper, TimelineProvider, useScale } from './timeline.js';
 
@@ -24,12 +25,13 @@ export interface TreeProps {
 export function Tree({ selected, view, wanted, onSelect }: TreeProps) {
   const { instance, id } = useLive();
   const shape = useShape();
-  const { isLoading } = useSnapshot();
+  const isLoading = useField('isLoading');
   const timeline = useScale();
   const [outline, setOutline] = useState<Outline | null>(null);
   const [focused, setFocused] = useState<string | null>(null);
 
-  const at = outline ?? opened(shape.tree);
+  const first = useMemo(() => opened(shape.tree), [shape.tree]);
+  const at = outline ?? first;
   // What is selected from elsewhere is opened to.
   const [revealedFor, setRevealedFor] = useState<string | null>(null);
   if (!isLoading && shape.tree.tasks.length > 0 && selected !== revealedFor) {
@@ -42,8 +44,6 @@ export function Tree({ selected, view, wanted, onSelect }: TreeProps) {
   const rows = useRows(shape, at, wanted);
   useItems(shape, at, wanted, rows);
   const { scroller, seen, reveal } = useWindow(rows.length, ROW);
-  const index = useCallback((path: string | null) => rows.findIndex((row) => row.kind === 'task' && row.path === path), [rows]);
-
   // Other tasks are looked at from the first of them on.
   useLayoutEffect(() => {
     if (scroller.current) scroller.current.scrollTop = 0;
@@ -54,14 +54,14 @@ export function Tree({ selected, view, wanted, onSelect }: TreeProps) {
   useLayoutEffect(() => {
     if (selected === null) shown.current = null;
     if (selected === null || shown.current === selected) return;
-    const row = index(selected);
+    const row = rows.indexOf(selected);
     if (row < 0) return;
     shown.current = selected;
     reveal(row, true);
-  }, [selected, index, reveal]);
+  }, [selected, rows, reveal]);
 
   const toFocus = useRef(false);
-  const current = useMemo(() => nearest(rows, focused), [rows, focused]);
+  const current = nearest(focused, (path) => rows.indexOf(path) >= 0) ?? rows.at(0)?.path ?? null;
   useEffect(() => {
     if (!toFocus.current || current === null) return;
     const element = scroller.current?.querySelector<HTMLElement>(`[data-path="${CSS.escape(current)}"]`);
@@ -75,13 +75,13 @@ export function Tree({ selected, view, wanted, onSelect }: TreeProps) {
 
   const key = (event: KeyboardEvent) => {
     if (event.altKey || event.ctrlKey || event.metaKey || (event.target as Element).closest('button, input')) return;
-    const here = index(current);
-    const row = rows[here];
+    const here = rows.indexOf(current);
+    const row = rows.at(here);
     if (row?.kind !== 'task') return;
     const goTo = (to: number, by = 1) => {
       let next = Math.max(0, Math.min(rows.length - 1, to));
-      if (rows[next]?.kind === 'pager') next += by;
-      const target = rows[next];
+      if (rows.at(next)?.kind === 'pager') next += by;
+      const target = rows.at(next);
       if (target?.kind !== 'task') return;
       reveal(next);
       toFocus.current = true;
@@ -98,7 +98,7 @@ export function Tree({ selected, view, wanted, onSelect }: TreeProps) {
       ArrowRight: () => (row.isGroup && !row.isOpen ? toggle(row.path, true) : row.isGroup ? goTo(here + 1) : undefined),
       ArrowLeft: () => {
         if (row.isOpen && wanted === null) toggle(row.path, false);
-        else goTo(index(paths.parent(row.path)), -1);
+        else goTo(rows.indexOf(paths.parent(row.path)), -1);
       },
       Enter: () => select(row.path),
       ' ': () => select(row.path),
@@ -159,14 +159,14 @@ export function Tree({ selected, view, wanted, onSelect }: TreeProps) {
 }
 
 function Nothing({ isLoading, wanted }: { isLoading: boolean; wanted: Wanted }) {
-  const { error } = useSnapshot();
+  const error = useField('error');
   if (isLoading) return <p className="state" aria-busy="true">Reading the tasks…</p>;
   if (error) return null;
   return <p className="state">{wanted ? `No task is ${wanted}.` : 'It has no tasks.'}</p>;
 }
 
 /** All rows; those of one status are looked for again and again while things change. */
-function useRows(shape: ReturnType<typeof useShape>, outline: Outline, wanted: Wanted): readonly Row[] {
+function useRows(shape: ReturnType<typeof useShape>, outline: Outline, wanted: Wanted): Rows {
   const { tally } = useLive();
   const [look, setLook] = useState(0);
   const watched = wanted !== null;
@@ -189,7 +189,7 @@ function useRows(shape: ReturnType<typeof useShape>, outline: Outline, wanted: W
 }
 
 /** Asks for the items of the foreaches that are open: those of large ones are not sent otherwise. */
-function useItems(shape: ReturnType<typeof useShape>, outline: Outline, wanted: Wanted, rows: readonly Row[]): void {
+function useItems(shape: ReturnType<typeof useShape>, outline: Outline, wanted: Wanted, rows: Rows): void {
   const { instance, tally } = useLive();
   const open = wanted === null ? [...itemPatterns(shape, outline), ...namedItems(rows)] : foreachesWith(shape, tally, wanted).map((path) => `${path}[*]`);
   const key = JSON.stringify(open);
@@ -199,7 +199,7 @@ function useItems(shape: ReturnType<typeof useShape>, outline: Outline, wanted: 
   }, [instance, key]);
 }
 
-function Pager({ row: { path, first, count, level }, top, onPage }: { row: Extract<Row, { kind: 'pager' }>; top: number; onPage: (first: number) => void }) {
+function Pager({ row: { path, first, count, level }, top, onPage }: { row: PagerRow; top: number; onPage: (first: number) => void }) {
   const last = Math.min(count, first + PAGE);
   return (
     <div className="row pager" role="group" aria-label={`Items of ${path}`} style={{ top, paddingInlineStart: (level - 1) * 16 + 24 }}>

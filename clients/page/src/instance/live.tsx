@@ -19,7 +19,7 @@ export function LiveInstance({ id, children }: { id: string; children: ReactNode
   const client = useTaskpath();
   const [live] = useState<Live>(() => {
     const instance = client.instance(id);
-    return { id, client, instance, tally: new Tally((path) => instance.store.getSnapshot().tree.isGroup(path)) };
+    return { id, client, instance, tally: new Tally(() => instance.store.getSnapshot().tree) };
   });
   useEffect(() => {
     const stop = live.tally.follow(live.instance.store);
@@ -43,6 +43,13 @@ export function useSnapshot(): InstanceSnapshot {
   return useSyncExternalStore(store.subscribeSnapshot, store.getSnapshot, store.getSnapshot);
 }
 
+/** One field of the instance, for what is not to be drawn again when others change. */
+export function useField<Name extends keyof InstanceSnapshot>(name: Name): InstanceSnapshot[Name] {
+  const { store } = useLive().instance;
+  const get = () => store.getSnapshot()[name];
+  return useSyncExternalStore(store.subscribeSnapshot, get, get);
+}
+
 /** One task, without asking for it: the page has asked for all that are shown. */
 export function useTaskState(path: string): TaskSnapshot {
   const { store } = useLive().instance;
@@ -64,7 +71,7 @@ export function useGroup(path: string, wanted = true): Group {
 /** The tree, and how many items its foreaches have; another object when that has changed. */
 export function useShape(): Shape & { readonly version: number } {
   const { instance, tally } = useLive();
-  const { tree } = useSnapshot();
+  const tree = useField('tree');
   const version = useSyncExternalStore(
     tally.subscribeShape,
     () => tally.shape,

@@ -1,5 +1,6 @@
 /** Which rows of an instance's tree there are. All of them are listed; which are drawn is the window's business. Pure. */
 import { type TaskTree, openedAtFirst, paths } from '@taskpath/react/core';
+import { Rows } from './rows.js';
 import type { Counts, Tally } from './tally.js';
 
 /** A foreach of more items is shown by pages: so many states are not sent to one page. */
@@ -16,27 +17,6 @@ export interface Outline {
   /** By foreach of very many items, from which item on they are shown. */
   readonly first: ReadonlyMap<string, number>;
 }
-
-export interface TaskRow {
-  readonly kind: 'task';
-  readonly path: string;
-  readonly level: number;
-  readonly isGroup: boolean;
-  readonly isOpen: boolean;
-  /** From 1, among its siblings. */
-  readonly position: number;
-  readonly siblings: number;
-}
-
-export interface PagerRow {
-  readonly kind: 'pager';
-  readonly path: string;
-  readonly level: number;
-  readonly first: number;
-  readonly count: number;
-}
-
-export type Row = TaskRow | PagerRow;
 
 export interface Shape {
   readonly tree: TaskTree;
@@ -74,63 +54,84 @@ export function itemPatterns({ tree, countOf }: Shape, outline: Outline): string
 }
 
 /** The items that are named one by one: of foreaches of very many those on the page. */
-export function namedItems(rows: readonly Row[]): string[] {
-  return rows.flatMap((row) =>
-    row.kind === 'pager' ? range(row.first, Math.min(row.count, row.first + PAGE)).map((at) => paths.item(row.path, at)) : [],
-  );
+export function namedItems({ pagers }: Rows): string[] {
+  return pagers.flatMap(({ path, first, count }) => range(first, Math.min(count, first + PAGE)).map((at) => paths.item(path, at)));
 }
 
-export function rowsOf(shape: Shape, outline: Outline): Row[] {
+export function rowsOf(shape: Shape, outline: Outline): Rows {
   const { tree, countOf } = shape;
-  const rows: Row[] = [];
+  const rows = new Rows();
+  const openItems = openItemsOf(outline);
   const add = (path: string, level: number, position: number, siblings: number) => {
     const isGroup = tree.isGroup(path);
     const isOpen = isGroup && outline.open.has(path);
-    rows.push({ kind: 'task', path, level, isGroup, isOpen, position, siblings });
+    rows.add({ kind: 'task', path, level, isGroup, isOpen, position, siblings });
     if (!isOpen) return;
-    if (!tree.isForeach(path)) {
-      const children = tree.children(path);
-      children.forEach((child, index) => add(child, level + 1, index + 1, children.length));
-      return;
-    }
-    const count = countOf(path);
+    if (tree.isForeach(path)) addItems(path, level + 1);
+    else addChildren(path, level + 1);
+  };
+  const addChildren = (path: string, level: number) => {
+    const children = tree.children(path);
+    children.forEach((child, index) => add(child, level, index + 1, children.length));
+  };
+  const addItems = (foreach: string, level: number) => {
+    const count = countOf(foreach);
     let first = 0;
     let last = count;
     if (count > MOST_LISTED) {
-      first = Math.min(outline.first.get(path) ?? 0, Math.max(0, count - 1));
+      first = Math.min(outline.first.get(foreach) ?? 0, Math.max(0, count - 1));
       last = Math.min(count, first + PAGE);
-      rows.push({ kind: 'pager', path, level: level + 1, first, count });
+      rows.add({ kind: 'pager', path: foreach, level, first, count });
     }
-    for (let at = first; at < last; at += 1) add(paths.item(path, at), level + 1, at + 1, count);
+    const isGroup = tree.isGroup(paths.item(foreach, first));
+    const run = (from: number, to: number) => rows.addRun({ foreach, level, isGroup, siblings: count, items: { first: from, count: to - from } });
+    for (const open of isGroup ? (openItems.get(foreach) ?? []) : []) {
+      if (open < first || open >= last) continue;
+      run(first, open);
+      add(paths.item(foreach, open), level, open + 1, count);
+      first = open + 1;
+    }
+    run(first, last);
   };
-  const roots = tree.children(paths.ROOT);
-  roots.forEach((path, index) => add(path, 1, index + 1, roots.length));
+  addChildren(paths.ROOT, 1);
   return rows;
 }
 
+/** By foreach, the numbers of the items that are open, in order. */
+function openItemsOf({ open }: Outline): Map<string, number[]> {
+  const found = new Map<string, number[]>();
+  for (const path of open) {
+    const index = paths.itemIndex(path);
+    const foreach = paths.parent(path);
+    if (index === null || foreach === null) continue;
+    const there = found.get(foreach);
+    if (there) there.push(index);
+    else found.set(foreach, [index]);
+  }
+  for (const numbers of found.values()) numbers.sort((one, other) => one - other);
+  return found;
+}
+
 /** Only the tasks of one status, and the groups that they are in. */
-export function wantedRows(shape: Shape, tally: Tally, wanted: keyof Counts): Row[] {
+export function wantedRows(shape: Shape, tally: Tally, wanted: keyof Counts): Rows {
   const { tree, countOf } = shape;
-  const rows: Row[] = [];
-  const is = (path: string) => {
-    const state = tally.state(path);
-    return state !== undefined && (wanted === 'stale' ? state.stale : state.status === wanted);
-  };
+  const rows = new Rows();
   const add = (path: string, level: number, position: number, siblings: number) => {
+    if (!tally.has(path, wanted)) return;
     const isGroup = tree.isGroup(path);
-    if (!is(path) && !(isGroup && tally.group(path).deep[wanted] > 0)) return;
-    const at = rows.length;
-    const row: TaskRow = { kind: 'task', path, level, isGroup, isOpen: false, position, siblings };
-    rows.push(row);
-    if (!isGroup) return;
-    if (tree.isForeach(path)) {
-      const count = Math.min(countOf(path), MOST_LISTED);
-      for (let item = 0; item < count; item += 1) add(paths.item(path, item), level + 1, item + 1, count);
+    const isForeach = tree.isForeach(path);
+    const count = isForeach ? Math.min(countOf(path), MOST_LISTED) : 0;
+    const items = isForeach ? tally.itemsWith(path, wanted).filter((item) => item < count) : [];
+    const children = isGroup ? tree.children(path) : [];
+    const isOpen = items.length > 0 || children.some((child) => tally.has(child, wanted));
+    rows.add({ kind: 'task', path, level, isGroup, isOpen, position, siblings });
+    if (!isOpen) return;
+    children.forEach((child, index) => add(child, level + 1, index + 1, children.length));
+    if (isForeach && tree.isGroup(paths.item(path, 0))) {
+      for (const item of items) add(paths.item(path, item), level + 1, item + 1, count);
     } else {
-      const children = tree.children(path);
-      children.forEach((child, index) => add(child, level + 1, index + 1, children.length));
+      rows.addRun({ foreach: path, level: level + 1, isGroup: false, siblings: count, items });
     }
-    if (rows.length > at + 1) rows[at] = { ...row, isOpen: true };
   };
   const roots = tree.children(paths.ROOT);
   roots.forEach((path, index) => add(path, 1, index + 1, roots.length));

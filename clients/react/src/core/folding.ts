@@ -33,12 +33,8 @@ export function toggled<O extends { readonly open: ReadonlySet<string> }>(outlin
   return { ...outline, open };
 }
 
-/** The task to which the keyboard goes when the one it was on is no longer shown. */
-export function nearest(rows: readonly { readonly kind: string; readonly path: string }[], path: string | null): string | null {
-  let best: string | null = null;
-  for (const row of rows) {
-    if (row.kind !== 'task') continue;
-    if (best === null || (path !== null && paths.isUnder(path, row.path))) best = row.path;
-  }
-  return best;
+/** The task to which the keyboard goes when the one it was on is no longer shown: the nearest one above it that is. */
+export function nearest(path: string | null, isShown: (path: string) => boolean): string | null {
+  for (let at = path; at !== null; at = paths.parent(at)) if (isShown(at)) return at;
+  return null;
 }

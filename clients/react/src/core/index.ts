@@ -24,7 +24,8 @@ export {
   unknownInstance,
   unknownTask,
 } from './state.js';
-export type { Change, InstanceStore, TaskChange } from './store.js';
+export type { TaskChange } from './states.js';
+export type { Change, InstanceStore } from './store.js';
 export type { GetToken, Token } from './token.js';
 export type { TaskTree } from './tree.js';
 export { currentTask, fractionOf } from './progress.js';

@@ -51,9 +51,9 @@ export class Instance {
     this.#parts = parts;
     this.#over = over;
     this.store = new InstanceStore(id, parts.clock);
-    this.store.changes.add(({ tasks, fresh }) => {
+    this.store.changes.add(({ tasks, fresh, complete }) => {
       // An item comes by itself until its foreach becomes a rollup, and then only if it is named.
-      if (fresh || tasks.some(({ before, now }) => Boolean(before?.rollup) !== Boolean(now?.rollup))) this.#ask();
+      if (fresh ? complete : tasks.some(({ before, now }) => Boolean(before?.rollup) !== Boolean(now?.rollup))) this.#ask();
     });
   }
 

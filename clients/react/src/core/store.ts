@@ -2,45 +2,40 @@
  * The state of one instance, made of the revisions that its watch hands on.
  *
  * Revisions wait until the next frame and become visible together; then exactly those are told who show something
- * that has changed. What is handed out is never changed: states are replaced, and the map of them is copied before
- * it is written to when somebody has it.
+ * that has changed. What is more than a frame has time for goes on in the next ones: states are shown as they are
+ * taken in, newer than the revision that is said, and the instance as a whole when all of its revision is there.
+ * What is handed out is never changed.
  */
 import type { Clock } from './clock.js';
-import type { Revision, StatePacket } from './cursor.js';
+import type { Revision } from './cursor.js';
 import type { TaskpathError } from './errors.js';
 import { Listeners } from './listeners.js';
-import type { InstanceStatus } from './packets.js';
+import type { InstanceStatus, SetWorkflowStatus } from './packets.js';
 import { ROOT, itemIndex, lastStep, parent } from './paths.js';
-import {
-  INACTIVE,
-  type InstanceSnapshot,
-  type InstanceState,
-  type TaskSnapshot,
-  type TaskState,
-  hasEnded,
-  sameJson,
-  unknownInstance,
-} from './state.js';
-import { TaskTree } from './tree.js';
+import { INACTIVE, type InstanceSnapshot, type InstanceState, type TaskSnapshot, hasEnded, sameJson, unknownInstance } from './state.js';
+import { type TaskChange, TaskStates } from './states.js';
 
 /** More revisions than this do not wait for a frame. */
 const MOST_WAITING = 1_000;
-
-/** A task whose state has changed: what it was and is; null for not there. */
-export interface TaskChange {
-  readonly path: string;
-  readonly before: TaskState | null;
-  readonly now: TaskState | null;
-}
+/** How long a frame may take in states, ms: about as long again goes by until all who show them have been told. */
+const SHARE = 2;
+/** Frames that come late, as in a tab that nobody sees, may take so much of the time that has passed. */
+const LATE_SHARE = 1 / 8;
+/** The clock is looked at after so many states. */
+const LOOK = 64;
 
 /** What a frame has changed. */
 export interface Change {
   readonly tasks: readonly TaskChange[];
   /** The tree was described anew. */
   readonly described: boolean;
-  /** Everything was replaced; only differences are among `tasks`. */
+  /** Everything is being replaced; only differences are among `tasks`. */
   readonly fresh: boolean;
+  /** A revision is there as a whole with it; without, more of it follows in the next frames. */
+  readonly complete: boolean;
 }
+
+type News = { -readonly [key in keyof InstanceSnapshot]?: InstanceSnapshot[key] };
 
 export class InstanceStore {
   /** Called with what each frame has changed. */
@@ -48,19 +43,18 @@ export class InstanceStore {
 
   #clock: Clock;
   #waiting: Revision[] = [];
+  /** Takes in the first of those that wait; each step is a state. */
+  #taking: Iterator<void> | null = null;
   #callOff: (() => void) | null = null;
 
   #snapshot: InstanceSnapshot;
   #state: InstanceState | null = null;
   #revision = 0;
-  #statuses = new Map<string, TaskState>();
-  /** Somebody has `#statuses`. */
-  #shared = false;
-  /** How many items of a foreach are known; one inside an item is not described with its count. */
-  #items = new Map<string, number>();
-  #stale = 0;
-  #failed = 0;
-  #rollups = 0;
+  #states = new TaskStates();
+  /** What has come of the instance since it was told last. */
+  #news: News = {};
+  /** Another task may be the first that failed. */
+  #mayFail = false;
 
   #snapshotListeners = new Listeners();
   #tasks = new Map<string, TaskSnapshot>();
@@ -87,8 +81,7 @@ export class InstanceStore {
   /** The instance with its tasks. The same object as long as nothing has changed. */
   readonly getState = (): InstanceState => {
     if (this.#state === null) {
-      const statuses = this.#statuses;
-      this.#shared = true;
+      const statuses = this.#states.lend();
       this.#state = {
         ...this.#snapshot,
         revision: this.#revision,
@@ -110,9 +103,7 @@ export class InstanceStore {
 
   /** Whether a task is below a foreach that is shown as a rollup. */
   isCollapsed(path: string): boolean {
-    if (this.#rollups === 0) return false;
-    for (let at = parent(path); at !== null; at = parent(at)) if (this.#statuses.get(at)?.rollup) return true;
-    return false;
+    return this.#states.isCollapsed(path);
   }
 
   /** Calls when the instance as a whole has changed. */
@@ -136,20 +127,20 @@ export class InstanceStore {
 
   /** Takes a revision; it is visible from the next frame on. */
   take(revision: Revision): void {
-    if (revision.fresh) this.#waiting = [];
+    if (revision.fresh) {
+      this.#waiting = [];
+      this.#taking = null;
+    }
     this.#waiting.push(revision);
     if (this.#waiting.length > MOST_WAITING) this.flush();
-    else this.#callOff ??= this.#clock.onFrame(() => this.flush());
+    else this.#nextFrame();
   }
 
   /** Makes visible what waits. */
   flush(): void {
     this.#callOff?.();
     this.#callOff = null;
-    const revisions = this.#waiting;
-    if (revisions.length === 0) return;
-    this.#waiting = [];
-    this.#apply(revisions);
+    if (this.#waiting.length > 0) this.#show(Infinity);
   }
 
   /** Whether what is shown is kept up to date. */
@@ -176,136 +167,95 @@ export class InstanceStore {
     this.#callOff = null;
   }
 
-  #apply(revisions: readonly Revision[]): void {
-    const before = new Map<string, TaskState | null>();
-    let { tree, status, progress } = this.#snapshot;
-    let described = false;
-    let fresh = false;
-    for (const revision of revisions) {
-      if (revision.fresh) {
-        fresh = true;
-        for (const [path, state] of this.#statuses) if (!before.has(path)) before.set(path, state);
-        this.#statuses = new Map();
-        this.#shared = false;
-        this.#items = new Map();
-        this.#stale = this.#failed = this.#rollups = 0;
-      }
-      for (const packet of revision.packets) {
-        this.#revision = packet.revision;
-        if (packet.type === 'workflowDescription') {
-          tree = tree.with(packet.tasks, packet.continues ?? false);
-          described = true;
-        } else if (packet.type === 'setTasksStatuses') {
-          this.#statusesOf(packet, before);
-        } else {
-          ({ status, progress } = packet);
-        }
-      }
-    }
-    if (described && sameJson(tree.tasks, this.#snapshot.tree.tasks)) {
-      tree = this.#snapshot.tree;
-      described = false;
-    }
-    const tasks = this.#differences(before);
-    if (sameJson(progress, this.#snapshot.progress)) progress = this.#snapshot.progress;
-    const failure =
-      described || tasks.some(({ before: was, now }) => was?.status === 'failed' || now?.status === 'failed')
-        ? this.#firstFailure(tree)
-        : this.#snapshot.failure;
-    this.#state = null;
-    const changed = this.#assign({
-      tree,
-      status,
-      progress,
-      failure,
-      staleTasks: this.#stale,
-      failedTasks: this.#failed,
-      isEnded: hasEnded(status),
-      isLoading: false,
-      isDeleted: false,
-      isLive: true,
-      error: null,
+  #nextFrame(): void {
+    if (this.#callOff !== null) return;
+    const asked = this.#clock.now();
+    this.#callOff = this.#clock.onFrame(() => {
+      this.#callOff = null;
+      const now = this.#clock.now();
+      this.#show(now + Math.max(SHARE, (now - asked) * LATE_SHARE));
+      if (this.#waiting.length > 0) this.#nextFrame();
     });
-    this.#tell({ tasks, described, fresh }, changed);
   }
 
-  #statusesOf(packet: Extract<StatePacket, { type: 'setTasksStatuses' }>, before: Map<string, TaskState | null>): void {
-    if (this.#shared) {
-      this.#statuses = new Map(this.#statuses);
-      this.#shared = false;
-    }
-    if (packet.removed?.length) this.#remove(new Set(packet.removed), before);
-    for (const [path, state] of Object.entries(packet.statuses)) {
-      const was = this.#statuses.get(path);
-      if (!before.has(path)) before.set(path, was ?? null);
-      if (was) this.#count(was, -1);
-      else this.#meet(path);
-      // Who compares what it shows by identity need not draw again what was only said again.
-      const first = before.get(path);
-      const now = first && sameJson(first, state) ? first : state;
-      this.#count(now, 1);
-      this.#statuses.set(path, now);
-    }
-  }
-
-  #remove(removed: ReadonlySet<string>, before: Map<string, TaskState | null>): void {
-    for (const path of removed) {
-      const index = itemIndex(path);
-      const foreach = parent(path);
-      if (index === null || foreach === null) continue;
-      this.#items.set(foreach, Math.min(this.#items.get(foreach) ?? 0, index));
-    }
-    for (const [path, state] of this.#statuses) {
-      for (let at: string | null = path; at !== null; at = parent(at)) {
-        if (!removed.has(at)) continue;
-        if (!before.has(path)) before.set(path, state);
-        this.#count(state, -1);
-        this.#statuses.delete(path);
+  /** Takes in what waits, for as long as there is time, and tells of it. */
+  #show(until: number): void {
+    let left = LOOK;
+    let fresh = false;
+    let complete = false;
+    for (let revision = this.#waiting[0]; revision !== undefined; revision = this.#waiting[0]) {
+      this.#taking ??= this.#takeIn(revision);
+      fresh ||= revision.fresh;
+      while (left > 0 && !this.#taking.next().done) left -= 1;
+      if (left > 0) {
+        complete = true;
+        this.#waiting.shift();
+        this.#taking = null;
+      } else if (this.#clock.now() >= until) {
         break;
+      } else {
+        left = LOOK;
       }
+    }
+    this.#told(fresh, complete);
+  }
+
+  /** Takes in a revision, and yields after each state. */
+  *#takeIn({ packets, fresh }: Revision): Generator<undefined, void> {
+    const said = fresh ? new Set<string>() : null;
+    let standing: SetWorkflowStatus | null = null;
+    let revision = this.#revision;
+    for (const packet of packets) {
+      revision = packet.revision;
+      if (packet.type === 'workflowDescription') {
+        this.#news.tree = (this.#news.tree ?? this.#snapshot.tree).with(packet.tasks, packet.continues ?? false);
+      } else if (packet.type === 'setTasksStatuses') {
+        if (packet.removed?.length) yield* this.#remove(this.#states.cut(packet.removed));
+        for (const [path, state] of Object.entries(packet.statuses)) {
+          this.#states.set(path, state);
+          said?.add(path);
+          yield;
+        }
+      } else {
+        standing = packet;
+      }
+    }
+    if (said) yield* this.#remove(this.#states.keep(said));
+    this.#revision = revision;
+    if (standing) Object.assign(this.#news, { status: standing.status, progress: standing.progress });
+    Object.assign(this.#news, { isLoading: false, isDeleted: false, isLive: true, error: null });
+  }
+
+  *#remove(paths: readonly string[]): Generator<undefined, void> {
+    for (const path of paths) {
+      this.#states.remove(path);
+      yield;
     }
   }
 
-  #count(state: TaskState, by: number): void {
-    if (state.stale || (state.rollup?.stale ?? 0) > 0) this.#stale += by;
-    if (state.status === 'failed') this.#failed += by;
-    if (state.rollup) this.#rollups += by;
+  #told(fresh: boolean, complete: boolean): void {
+    this.#state = null;
+    const tasks = this.#states.takeChanges();
+    this.#mayFail ||= tasks.some(({ before, now }) => before?.status === 'failed' || now?.status === 'failed');
+    const before = this.#snapshot;
+    const changed = complete && this.#assign(this.#takeNews());
+    this.#tell({ tasks, described: this.#snapshot.tree !== before.tree, fresh, complete }, changed);
   }
 
-  #meet(path: string): void {
-    const index = itemIndex(path);
-    const foreach = parent(path);
-    if (index === null || foreach === null) return;
-    this.#items.set(foreach, Math.max(this.#items.get(foreach) ?? 0, index + 1));
-  }
-
-  #differences(before: ReadonlyMap<string, TaskState | null>): TaskChange[] {
-    const found: TaskChange[] = [];
-    for (const [path, was] of before) {
-      const now = this.#statuses.get(path) ?? null;
-      if (now !== was) found.push({ path, before: was, now });
+  #takeNews(): News {
+    const { tree, status, progress } = this.#snapshot;
+    const { failed: failedTasks, stale: staleTasks } = this.#states;
+    const news: News = { ...this.#news, failedTasks, staleTasks };
+    this.#news = {};
+    if (news.tree && sameJson(news.tree.tasks, tree.tasks)) news.tree = tree;
+    if (sameJson(news.progress, progress)) news.progress = progress;
+    news.isEnded = hasEnded(news.status ?? status);
+    if (this.#mayFail || (news.tree ?? tree) !== tree) {
+      const path = this.#states.firstFailure(news.tree ?? tree);
+      news.failure = path === null ? null : { path, error: this.#states.get(path)?.error ?? null };
+      this.#mayFail = false;
     }
-    return found;
-  }
-
-  /** The innermost failed task that comes first in the tree. */
-  #firstFailure(tree: TaskTree): InstanceSnapshot['failure'] {
-    if (this.#failed === 0) return null;
-    const within = (path: string): string | null => {
-      for (const child of this.#below(tree, path)) {
-        if (this.#statuses.get(child)?.status === 'failed') return within(child) ?? child;
-      }
-      return null;
-    };
-    const path = within('#');
-    return path === null ? null : { path, error: this.#statuses.get(path)?.error ?? null };
-  }
-
-  *#below(tree: TaskTree, path: string): Iterable<string> {
-    yield* tree.children(path);
-    if (!tree.isForeach(path)) return;
-    const count = this.#items.get(path) ?? 0;
-    for (let index = 0; index < count; index += 1) yield `${path}[${index}]`;
+    return news;
   }
 
   #set(changes: Partial<InstanceSnapshot>): void {
@@ -324,27 +274,17 @@ export class InstanceStore {
 
   #tell(change: Change, snapshotChanged: boolean): void {
     const touched = new Set<string>();
-    const dirty = new Set<string>();
-    for (const { path } of change.tasks) {
-      dirty.add(path);
-      if (itemIndex(path) !== null) dirty.add(parent(path) ?? path); // its count may have changed
+    const counted = new Set<string>();
+    const calls: Listeners[] = [];
+    for (const { path, before, now } of change.tasks) {
+      this.#renew(path, calls);
+      const above = before === null || now === null ? parent(path) : null;
+      if (above !== null && itemIndex(path) !== null) counted.add(above);
       if (this.#belowListeners.size === 0) continue;
       for (let at: string | null = path; at !== null && !touched.has(at); at = parent(at)) touched.add(at);
     }
-    const candidates = change.described ? new Set([...this.#tasks.keys(), ...dirty]) : dirty;
-    const changed: string[] = [];
-    for (const path of candidates) {
-      const known = this.#tasks.get(path);
-      if (!known && !this.#taskListeners.has(path)) continue;
-      const now = this.#describe(path);
-      if (known && sameTask(known, now)) continue;
-      this.#tasks.set(path, now);
-      changed.push(path);
-    }
-    for (const path of changed) {
-      if (this.#taskListeners.has(path)) this.#taskListeners.get(path)?.call();
-      else this.#tasks.delete(path);
-    }
+    for (const path of change.described ? [...this.#tasks.keys()] : counted) this.#renew(path, calls);
+    for (const listeners of calls) listeners.call();
     for (const [path, listeners] of [...this.#belowListeners]) {
       if (change.described || touched.has(path)) listeners.call();
     }
@@ -352,10 +292,25 @@ export class InstanceStore {
     this.changes.call(change);
   }
 
+  /** Describes a task anew that somebody has seen; adds those who listen to it, if it is another one now. */
+  #renew(path: string, calls: Listeners[]): void {
+    const known = this.#tasks.get(path);
+    const listeners = this.#taskListeners.get(path);
+    if (!known && !listeners) return;
+    const now = this.#describe(path);
+    if (known && sameTask(known, now)) return;
+    if (listeners) {
+      this.#tasks.set(path, now);
+      calls.push(listeners);
+    } else {
+      this.#tasks.delete(path);
+    }
+  }
+
   #describe(path: string): TaskSnapshot {
     const { tree } = this.#snapshot;
     const node = tree.node(path);
-    const state = this.#statuses.get(path);
+    const state = this.#states.get(path);
     const isItem = path.endsWith(']');
     const isForeach = !isItem && (node?.foreach ?? false);
     return {
@@ -365,7 +320,7 @@ export class InstanceStore {
       description: isItem ? '' : (node?.description ?? ''),
       isGroup: isForeach || path === ROOT || (node?.children.length ?? 0) > 0,
       isForeach,
-      count: isForeach ? (node?.count ?? state?.rollup?.total ?? this.#items.get(path) ?? null) : null,
+      count: isForeach ? (node?.count ?? state?.rollup?.total ?? this.#states.countOf(path) ?? null) : null,
       isKnown: state !== undefined,
     };
   }

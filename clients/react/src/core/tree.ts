@@ -49,6 +49,15 @@ export class TaskTree {
     return path === ROOT || this.isForeach(path) || (this.node(path)?.children.length ?? 0) > 0;
   }
 
+  /** Whether the same tasks are groups, and the same of them foreaches, in another tree. */
+  hasGroupsOf(other: TaskTree): boolean {
+    if (this.nodes.size !== other.nodes.size) return false;
+    for (const path of this.nodes.keys()) {
+      if (!other.has(path) || this.isForeach(path) !== other.isForeach(path) || this.isGroup(path) !== other.isGroup(path)) return false;
+    }
+    return true;
+  }
+
   /** Whether there is such a task, as far as the description tells. */
   has(path: string): boolean {
     return path === ROOT || this.node(path) !== undefined;

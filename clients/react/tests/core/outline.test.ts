@@ -34,9 +34,10 @@ describe('the outline', () => {
   });
 
   it('finds another row when the one with the keyboard is gone', () => {
-    const rows = rowsOf(tasks, toggled(opened(tree), '#.a', false));
-    expect(nearest(rows, '#.a.x')).toBe('#.a');
-    expect(nearest(rows, null)).toBe('#.a');
-    expect(nearest([], '#.a')).toBeNull();
+    const rows = shown(toggled(opened(tree), '#.a', false));
+    const isShown = (path: string) => rows.includes(path);
+    expect(nearest('#.a.x', isShown)).toBe('#.a');
+    expect(nearest(null, isShown)).toBeNull();
+    expect(nearest('#.gone', isShown)).toBeNull();
   });
 });

@@ -25,7 +25,8 @@ export function Tree({ id, selected, onSelect, label }: TreeProps) {
   const rows = rowsOf(state, outline);
   const [focused, setFocused] = useState<string | null>(null);
   const shown = rows.filter((row) => row.kind === 'task');
-  const at = shown.some((row) => row.path === focused) ? focused : nearest(rows, focused ?? selected);
+  const isShown = (path: string) => shown.some((row) => row.path === path);
+  const at = nearest(focused ?? selected, isShown) ?? shown[0]?.path ?? null;
   const root = useRef<HTMLDivElement>(null);
   const latest = useRef(outline);
   useEffect(() => {
@@ -52,7 +53,7 @@ export function Tree({ id, selected, onSelect, label }: TreeProps) {
   useEffect(() => {
     if (!isKnown || selected === brought.current) return;
     brought.current = selected;
-    if (selected !== null && !shown.some((row) => row.path === selected)) setChosen(revealed(latest.current, selected));
+    if (selected !== null && !isShown(selected)) setChosen(revealed(latest.current, selected));
   }, [isKnown, selected, shown]);
 
   const focus = (path: string | undefined) => {
