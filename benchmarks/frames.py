@@ -1,14 +1,16 @@
-"""How fluid the web page is while the items of a large foreach run: how long its frames take, and what holds them up.
+"""How fluid the web page is while the items of a large foreach run: how long its frames take, and what holds
+them up.
 
     python -m benchmarks frames [--items 10000] [--times 3] [--runs 3] [--servers] [--against FOLDER]
 
-Every item of a foreach runs again, so many times, while Debian's Chromium shows the instance: with the foreach closed, with
-it opened, with it opened and scrolled by the wheel, and as a timeline; and the foreach is opened, which sends
-all of its items at once. Beside that an empty page, with the same work and no page that watches: what the machine grants.
+Every item of a foreach runs again, so many times, while Debian's Chromium shows the instance: with the
+foreach closed, with it opened, with it opened and scrolled by the wheel, and as a timeline; and the foreach
+is opened, which sends all of its items at once. Beside that an empty page, with the same work and no page
+that watches: what the machine grants.
 
 A frame lasts from one to the next that the browser draws. A long task is one that keeps the page's thread for
-more than 50 ms, by the clock. How much CPU time each task took, and did not wait for a core that others had, the
-browser's own trace says: that depends on the page alone, the rest also on what else the machine does.
+more than 50 ms, by the clock. How much CPU time each task took, and did not wait for a core that others had,
+the browser's own trace says: that depends on the page alone, the rest also on what else the machine does.
 
 With ``--against`` another build of the page, such as that of an earlier revision (a copy of the folder
 ``services/taskpath_services/gateway/page``), is measured in turn with this one.
@@ -56,7 +58,11 @@ _RECORDER: Final = """
   observer.observe({ type: "longtask" });
   window.recorder = {
     begin() { take(observer.takeRecords()); frames = []; tasks = []; console.timeStamp("begin"); },
-    end() { console.timeStamp("end"); take(observer.takeRecords()); return JSON.stringify({ frames, tasks }); },
+    end() {
+      console.timeStamp("end");
+      take(observer.takeRecords());
+      return JSON.stringify({ frames, tasks });
+    },
   };
 })();
 """
