@@ -13,6 +13,7 @@ from taskpath_services.cli.serving import collect_seldom, run_loop
 @pytest.fixture
 def collector() -> Iterator[None]:
     before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)  # as Python has it, whatever other tests have served
     yield
     gc.unfreeze()
     gc.set_threshold(*before)
