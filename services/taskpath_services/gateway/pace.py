@@ -3,7 +3,7 @@
 A change after quiet goes out at once, and so do the few that follow it, for a short run is over before
 anybody would want it conflated. What goes on changing is sent every :data:`INTERVAL_MS`, less often if
 sending is expensive: it may take a tenth of the time. Expensive is what was so twice in a row, for once may
-be the collector's or another program's doing, and would silence the instance for a second.
+be the doing of the garbage collector, and would silence the instance for a second.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Pace:
 
         Args:
             now: the time.
-            cost: how long it took to send, in ms.
+            cost: how much of the processor it took to send, in ms.
         """
         self._credit = max(self._earned(now) - 1.0, -1.0)
         self._at = now

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from itertools import chain
-from time import perf_counter
+from time import thread_time
 from typing import Final
 
 from taskpath_proto.events import InstanceChanged, LogsWritten
@@ -205,7 +205,7 @@ class Watch:
         mirror = self.mirror
         if mirror is None:
             return
-        began = perf_counter()
+        began = thread_time()
         pending = mirror.take_pending(
             stale=any(audience.lens.shows_tasks for audience in self.audiences.values())
         )
@@ -231,7 +231,7 @@ class Watch:
             self._metrics.encoded.inc(len(made.frames))
             taken = sum(viewer.offer(made, revision) for viewer in current)
             self._metrics.sent.inc(taken * len(made.frames))
-        self._pace.sent(now, (perf_counter() - began) * 1000)
+        self._pace.sent(now, (thread_time() - began) * 1000)
 
     def catch_up(self, lens: Lens, since: int | None, *, whole: bool) -> Iterator[Bundle]:
         """The frames for a viewer that is not up to date.
