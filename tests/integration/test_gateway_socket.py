@@ -232,11 +232,6 @@ async def test_items_that_come_and_are_named_are_encoded_once_for_all(gateway: R
     gateway.system.create("i", status=InstanceStatus.WORKING)
     error = ErrorInfo(ErrorCode.EXECUTION_FAILED, "no disk")
 
-    async def counted(name: str) -> float:
-        async with gateway.http.get("/metrics") as response:
-            lines = (await response.text()).splitlines()
-        return next(float(line.split()[1]) for line in lines if line.startswith(f"{name}_total "))
-
     async with gateway.client() as one, gateway.client() as other, gateway.client() as third:
         clients = (one, other, third)
         for client in clients:
@@ -255,9 +250,9 @@ async def test_items_that_come_and_are_named_are_encoded_once_for_all(gateway: R
                 more = packet.get("more", False)
                 seen |= packet.get("statuses", {})
             assert set(seen) == {"#.list", *(f"#.resize[{n}]" for n in range(1_500))}
-        encoded = await counted("taskpath_gateway_frames_encoded")
+        encoded = await gateway.counted("frames_encoded")
         assert encoded > 1
-        assert await counted("taskpath_gateway_frames_sent") == 3 * encoded
+        assert await gateway.counted("frames_sent") == 3 * encoded
 
 
 async def test_an_instance_has_one_watch_however_many_look_at_it(gateway: Running) -> None:

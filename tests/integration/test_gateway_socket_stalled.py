@@ -18,7 +18,7 @@ from tests.support.gateway import Running
 OK, QUEUED, RUNNING, FAILED = TaskStatus.OK, TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.FAILED
 
 
-async def test_a_reader_that_stalls_costs_bounded_memory_and_delays_nobody(gateway: Running) -> None:
+async def test_a_reader_that_stalls_is_encoded_nothing_for_and_delays_nobody(gateway: Running) -> None:
     gateway.system.create("i")
     message = "x" * 30_000
     async with gateway.client() as reader:
@@ -26,6 +26,8 @@ async def test_a_reader_that_stalls_costs_bounded_memory_and_delays_nobody(gatew
         stalled = await _stalled_watcher(gateway, "i")
         sessions = list(gateway.gateway._sockets._open)
         assert len(sessions) == 2
+        encoded, alone = await gateway.counted("frames_encoded"), await gateway.counted("frames_alone")
+        packets = 0
         for number in range(400):
             gateway.system.change(
                 "i",
@@ -39,9 +41,12 @@ async def test_a_reader_that_stalls_costs_bounded_memory_and_delays_nobody(gatew
             gateway.system.write("i", "#.list", message)
             await gateway.pass_time(0.1)
             while (packet := await reader.next())["type"] != "setTasksStatuses":
-                pass
+                packets += packet["type"] != "heartbeat"
             assert packet["statuses"]["#.list"]["duration"] == number
+            packets += 1
         assert max(session.outbox._size for session in sessions) < 600 * 1024
+        assert await gateway.counted("frames_encoded") - encoded == packets, "once for both of them"
+        assert await gateway.counted("frames_alone") == alone, "nothing is made before it can be sent"
         last = await _drain(stalled, "duration", 399)
         assert last["statuses"]["#.list"]["duration"] == 399
         stalled.close()

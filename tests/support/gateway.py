@@ -66,6 +66,13 @@ class Running:
         self.clock = clock
         self.http = http
 
+    async def counted(self, name: str) -> float:
+        """A counter of the gateway."""
+        async with self.http.get("/metrics") as response:
+            lines = (await response.text()).splitlines()
+        name = f"taskpath_gateway_{name}_total "
+        return next(float(line.removeprefix(name)) for line in lines if line.startswith(name))
+
     async def call(
         self,
         method: str,
