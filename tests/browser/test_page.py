@@ -272,6 +272,23 @@ async def test_ten_thousand_items_are_all_there_and_few_are_drawn(world: World) 
     await expect(world.row("#.each[107]")).to_be_visible()
 
 
+async def test_ten_thousand_open_items_run_again_and_all_of_it_is_seen(world: World) -> None:
+    instance = await world.create("fan", {"count": 10_000})
+    await world.see(instance)
+    await world.ended("failed", seconds=40)
+    await world.row("#.each").locator(".toggle").click()
+    await world.has_status("#.each[7]", "failed")
+    world.hand.broken = False
+    await world.execute(instance)
+    await world.ended("done", seconds=40)
+    await expect(world.row("#.each").locator(".says")).to_have_text("10,000 of 10,000")
+    await world.has_status("#.each[7]", "ok")
+    await world.row("#.each").focus()
+    await world.page.keyboard.press("End")
+    await world.has_status("#.each[9999]", "ok")
+    assert await world.page.get_by_role("treeitem").count() < 80
+
+
 async def test_a_collapsed_foreach_is_counted_and_not_sent(world: World) -> None:
     frames: list[int] = []
     world.page.on(

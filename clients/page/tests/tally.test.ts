@@ -16,11 +16,11 @@ function fake(first: Record<string, TaskState> = {}) {
   return {
     getState: () => ({ statuses }),
     changes: { add: (call: (change: never) => void) => (calls.push(call), () => {}) },
-    say(next: Record<string, TaskState | null>, described = false) {
+    say(next: Record<string, TaskState | null>, described = false, complete = true) {
       const tasks = Object.entries(next).map(([path, now]) => ({ path, before: statuses.get(path) ?? null, now }));
       statuses = new Map(statuses);
       for (const { path, now } of tasks) now ? statuses.set(path, now) : statuses.delete(path);
-      calls.forEach((call) => call({ tasks, described, fresh: false, complete: true } as never));
+      calls.forEach((call) => call({ tasks, described, fresh: false, complete } as never));
     },
   };
 }
@@ -88,6 +88,21 @@ test('what has become a group is counted anew, and no count is lost when only de
   expect(told).toBe(1);
   expect(tally.group('#').deep).toMatchObject({ ok: 2, failed: 0 });
   expect(tally.group('#.a').below).toMatchObject({ ok: 1 });
+});
+
+test('of a revision that comes in parts the groups are told once, when all of it is there', () => {
+  const { store, tally } = followed({ '#.each': state('running'), '#.each[2]': state('ok') });
+  let [groups, shapes] = [0, 0];
+  tally.subscribe('#.each', () => (groups += 1));
+  tally.subscribeShape(() => (shapes += 1));
+  const before = tally.group('#.each');
+  store.say({ '#.each[0]': state('ok') }, false, false);
+  store.say({ '#.each[1]': state('ok') }, false, false);
+  expect([groups, shapes]).toEqual([0, 0]);
+  expect(tally.group('#.each')).toBe(before);
+  store.say({}, false, true);
+  expect([groups, shapes]).toEqual([1, 1]);
+  expect(tally.group('#.each').below).toMatchObject({ ok: 3 });
 });
 
 test('items of a status are told in their order, with those that have such tasks below them', () => {

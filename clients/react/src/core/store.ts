@@ -17,9 +17,10 @@ import { type TaskChange, TaskStates } from './states.js';
 
 /** More revisions than this do not wait for a frame. */
 const MOST_WAITING = 1_000;
-/** How long a frame may take in states, ms: about as long again goes by until all who show them have been told. */
+/** How long a frame takes in states, ms; telling those who show them, and drawing, come on top of that. */
 const SHARE = 2;
-/** Frames that come late, as in a tab that nobody sees, may take so much of the time that has passed. */
+/** A frame that comes so late, ms, is one of a tab that nobody sees: it may take this part of the time that has passed. */
+const LATE = 200;
 const LATE_SHARE = 1 / 8;
 /** The clock is looked at after so many states. */
 const LOOK = 64;
@@ -173,7 +174,8 @@ export class InstanceStore {
     this.#callOff = this.#clock.onFrame(() => {
       this.#callOff = null;
       const now = this.#clock.now();
-      this.#show(now + Math.max(SHARE, (now - asked) * LATE_SHARE));
+      const passed = now - asked;
+      this.#show(now + (passed < LATE ? SHARE : passed * LATE_SHARE));
       if (this.#waiting.length > 0) this.#nextFrame();
     });
   }

@@ -2,12 +2,15 @@ import type { Clock } from '../../src/core/clock.js';
 
 /** Time that stands still until the test moves it. Frames are drawn when the test says so. */
 export class ManualClock implements Clock {
+  /** So much time passes whenever somebody asks what time it is, ms: for what looks at how long it takes. */
+  haste = 0;
   #now = 1_700_000_000_000;
   #timers = new Map<number, { at: number; call: () => void }>();
   #frames = new Map<number, () => void>();
   #last = 0;
 
   now(): number {
+    this.#now += this.haste;
     return this.#now;
   }
 
