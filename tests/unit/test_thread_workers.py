@@ -95,6 +95,32 @@ async def test_a_lost_thread_is_replaced_and_leaves_when_it_is_back() -> None:
     workers.close()
 
 
+async def test_who_waits_no_longer_gives_the_thread_up_until_it_is_back() -> None:
+    before = set(threading.enumerate())
+    workers = ThreadWorkers(1)
+    begun, go, ran = threading.Event(), threading.Event(), list[str]()
+
+    def blocks() -> None:
+        begun.set()
+        go.wait(10)
+
+    stuck = asyncio.ensure_future(workers.call(blocks))
+    late = asyncio.ensure_future(workers.call(ran.append, "late"))
+    await asyncio.to_thread(begun.wait, 10)
+    late.cancel()
+    stuck.cancel()
+    await asyncio.wait([stuck, late])
+    assert await workers.call(len, "abc") == 3
+    go.set()
+    assert [await workers.call(len, "x" * number) for number in range(20)] == list(range(20))
+    assert ran == []
+    workers.close()
+    for thread in set(threading.enumerate()) - before:
+        if thread.name.startswith("taskpath"):
+            thread.join(10)
+            assert not thread.is_alive()
+
+
 async def test_idle_threads_end_when_it_is_closed() -> None:
     before = set(threading.enumerate())
     workers = ThreadWorkers(4)

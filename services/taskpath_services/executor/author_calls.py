@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from taskpath.calls import AuthorFunction
 from taskpath.runtime.clock import Clock
@@ -17,8 +17,6 @@ SECONDS: Final = 30.0
 """How long a call may take, in seconds."""
 MOST: Final = 32
 """How many calls are under way at once."""
-
-T = TypeVar("T")
 
 
 class AuthorCalls:
@@ -74,43 +72,19 @@ class AuthorCalls:
             if is_async:
                 returned = function(*arguments)
             else:
-                returned = await self._in_thread(lambda: listed(function(*arguments)))
+                self._threads = self._threads or ThreadWorkers(self._most)
+                returned = await self._threads.call(_called, function, arguments)
             return await settled(returned)
         except (SystemExit, KeyboardInterrupt) as error:
             raise _tame(error) from error
 
-    def _in_thread(self, function: Callable[[], T]) -> asyncio.Future[T]:
-        """Runs a function in a thread. Who waits no longer gives it up, until the function returns."""
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        if self._threads is None:
-            self._threads = ThreadWorkers(self._most)
-        threads = self._threads
 
-        def run() -> tuple[T | None, BaseException | None]:
-            if future.cancelled():
-                return None, None
-            try:
-                return function(), None
-            except BaseException as error:
-                return None, error
-
-        def deliver(ended: tuple[T | None, BaseException | None]) -> None:
-            result, error = ended
-            if future.cancelled():
-                threads.regain()
-            elif error is not None:
-                # A future refuses StopIteration.
-                future.set_exception(_tame(error) if isinstance(error, (StopIteration, *_WILD)) else error)
-            else:
-                future.set_result(result)  # type: ignore[arg-type]  # None only if T has it
-
-        def left(future: asyncio.Future[T]) -> None:
-            if future.cancelled():
-                threads.lose()
-
-        future.add_done_callback(left)
-        threads.submit(run, deliver)
-        return future
+def _called(function: AuthorFunction, arguments: tuple[Any, ...]) -> Any:
+    """What a function returns, in a thread."""
+    try:
+        return listed(function(*arguments))
+    except (StopIteration, *_WILD) as error:
+        raise _tame(error) from error
 
 
 def listed(returned: Any) -> Any:

@@ -90,21 +90,33 @@ class ThreadWorkers:
             self._loop.call_later(_TICK, self._tick)
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
-        """What a function returns, or raises, in a thread."""
+        """What a function returns, or raises, in a thread.
+
+        Who is cancelled meanwhile gives the thread up until the function ends. What has not begun then does
+        not begin any more.
+        """
         future: asyncio.Future[tuple[T | None, BaseException | None]] = self._loop.create_future()
 
         def run() -> tuple[T | None, BaseException | None]:
+            if future.cancelled():
+                return None, None
             try:
                 return function(*arguments), None
             except BaseException as error:
                 return None, error
 
-        def deliver(result: tuple[T | None, BaseException | None]) -> None:
-            if not future.done():
-                future.set_result(result)
+        def deliver(ended: tuple[T | None, BaseException | None]) -> None:
+            if future.cancelled():
+                self.regain()
+            else:
+                future.set_result(ended)
 
         self.submit(run, deliver)
-        result, error = await future
+        try:
+            result, error = await future
+        finally:
+            if future.cancelled():
+                self.lose()
         if error is not None:
             raise error
         return result  # type: ignore[return-value]  # None only if T has it
