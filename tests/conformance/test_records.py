@@ -23,13 +23,13 @@ from taskpath_services.storage.records.contract import (
     Write,
 )
 from taskpath_services.storage.selection import Selection, items_of
+from tests.support.changes import changed
 from tests.support.record_changes import (
     APPLIED,
     CONFLICT,
     GAP,
     NOW,
     REPEATED,
-    changed,
     commit,
     created,
     deleted,

@@ -21,13 +21,13 @@ from taskpath_services.storage.records.contract import (
     RecordStore,
 )
 from taskpath_services.storage.selection import Selection
+from tests.support.changes import changed
 from tests.support.record_changes import (
     APPLIED,
     LARGE,
     NOW,
     REFUSED,
     REPEATED,
-    changed,
     commit,
     created,
     deleted,

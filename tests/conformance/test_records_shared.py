@@ -20,17 +20,15 @@ from taskpath_proto.records import (
     TaskRecord,
     TaskStatus,
 )
-from taskpath_proto.values import KEEP_BYTES, Blob, Inline, Stored
-from taskpath_services.storage.records.contract import OWN, Outcome, RecordStore, Write
+from taskpath_proto.values import Blob, Inline, Stored
+from taskpath_services.storage.records.contract import OWN, RecordStore, Write
 from taskpath_services.storage.selection import Selection
+from tests.support.changes import changed
+from tests.support.record_changes import APPLIED, CONFLICT, GAP, LARGE, NOW, REFUSED, REPEATED, tasks
 from tests.support.record_stores import STORES, new_place, store_at
 
-NOW = 1_700_000_000_000
-LARGE = '"' + "x" * KEEP_BYTES + '"'
 HUGE = '"' + "y" * 1_000_000 + '"'
 PLAN = Plan(tasks=(TaskSpec(name="one"), TaskSpec(name="fan", foreach="one")))
-APPLIED, REPEATED, REFUSED = Outcome.APPLIED, Outcome.REPEATED, Outcome.REFUSED
-GAP, CONFLICT = Outcome.GAP, Outcome.CONFLICT
 
 
 @pytest.fixture(params=STORES)
@@ -55,29 +53,6 @@ async def other(place: str, store: RecordStore) -> AsyncIterator[RecordStore]:
     await records.close()
 
 
-def changed(
-    revision: int,
-    *tasks: TaskChange,
-    base: int | None = None,
-    epoch: int = 1,
-    id: str = "a",
-    removed: tuple[str, ...] = (),
-    instance: InstanceChange | None = None,
-    whole: bool = False,
-) -> InstanceChanged:
-    return InstanceChanged(
-        id=id,
-        partition=0,
-        epoch=epoch,
-        revision=revision,
-        base_revision=revision - 1 if base is None else base,
-        tasks=list(tasks),
-        removed=list(removed),
-        instance=instance,
-        whole=whole,
-    )
-
-
 def created(id: str = "a", *, epoch: int = 1) -> InstanceChanged:
     change = InstanceChange(
         realm="r",
@@ -93,10 +68,6 @@ def created(id: str = "a", *, epoch: int = 1) -> InstanceChanged:
 
 def attempted(path: str, attempt: int) -> TaskChange:
     return TaskChange(path=path, attempt=attempt)
-
-
-async def tasks(store: RecordStore, id: str = "a") -> dict[str, TaskRecord]:
-    return {task.path: task for task in (await store.load(id)).tasks}
 
 
 # -- whole changes and gaps

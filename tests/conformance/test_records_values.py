@@ -14,11 +14,11 @@ from taskpath_services.storage.records.contract import (
     RecordStore,
 )
 from taskpath_services.storage.selection import items_of
+from tests.support.changes import changed
 from tests.support.record_changes import (
     APPLIED,
     LARGE,
     NOW,
-    changed,
     commit,
     created,
     tasks,

@@ -7,7 +7,6 @@ from taskpath_proto.plan import Plan, TaskSpec
 from taskpath_proto.records import (
     InstanceChange,
     InstanceStatus,
-    TaskChange,
     TaskRecord,
 )
 from taskpath_proto.values import KEEP_BYTES, Inline
@@ -18,6 +17,7 @@ from taskpath_services.storage.records.contract import (
 )
 from taskpath_services.storage.records.dynamodb.store import DynamoRecords
 from taskpath_services.storage.selection import Selection
+from tests.support.changes import changed
 
 NOW = 1_700_000_000_000
 LARGE = '"' + "x" * KEEP_BYTES + '"'
@@ -25,37 +25,17 @@ APPLIED, REPEATED, REFUSED = Outcome.APPLIED, Outcome.REPEATED, Outcome.REFUSED
 GAP, CONFLICT = Outcome.GAP, Outcome.CONFLICT
 
 
-def changed(
-    revision: int,
-    *tasks: TaskChange,
-    base: int | None = None,
-    epoch: int = 1,
-    id: str = "a",
-    partition: int = 0,
-    removed: tuple[str, ...] = (),
-    instance: InstanceChange | None = None,
-) -> InstanceChanged:
-    return InstanceChanged(
-        id=id,
-        partition=partition,
-        epoch=epoch,
-        revision=revision,
-        base_revision=revision - 1 if base is None else base,
-        tasks=list(tasks),
-        removed=list(removed),
-        instance=instance,
-    )
-
-
 def deleted(
     revision: int, *, epoch: int = 1, id: str = "a", status: InstanceStatus | None = None
 ) -> InstanceDeleted:
+    """An instance is gone."""
     return InstanceDeleted(id=id, partition=0, epoch=epoch, revision=revision, realm="r", status=status)
 
 
 def created(
     id: str = "a", *, plan: Plan | None = None, epoch: int = 1, partition: int = 0
 ) -> InstanceChanged:
+    """The first change of an instance."""
     change = InstanceChange(
         realm="r",
         workflow="w",
@@ -68,6 +48,7 @@ def created(
 
 
 async def commit(store: RecordStore, *writes: Write, now: int = NOW) -> list[Outcome]:
+    """Commits at a time."""
     return await store.commit(writes, now)
 
 
@@ -77,9 +58,11 @@ def fitting(store: RecordStore, count: int) -> int:
 
 
 async def tasks(store: RecordStore, id: str = "a") -> dict[str, TaskRecord]:
+    """The records of an instance's tasks, by path."""
     return {task.path: task for task in (await store.load(id)).tasks}
 
 
 async def view(store: RecordStore, **selection: object) -> set[str]:
+    """The paths that a view shows."""
     found = await store.view("a", Selection(**selection))  # type: ignore[arg-type]  # named by the tests
     return {task.path for task in found.tasks}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,6 +29,7 @@ from taskpath_services.gateway.lens import Lens
 from taskpath_services.gateway.mirror import Mirror
 from taskpath_services.gateway.parts import parts
 from taskpath_services.gateway.pending import Outcome
+from tests.support.changes import changed
 
 PLAN = Plan(
     tasks=(
@@ -43,24 +45,7 @@ def mirror(*records: TaskRecord, lenses: tuple[Lens, ...] = (), items: tuple[Tas
     return Mirror(InstanceRecord(id="i", epoch=1, revision=10, plan=PLAN), records, lenses, items)
 
 
-def event(
-    revision: int,
-    *tasks: TaskChange,
-    base: int | None = None,
-    epoch: int = 1,
-    removed: tuple[str, ...] = (),
-    instance: InstanceChange | None = None,
-) -> InstanceChanged:
-    return InstanceChanged(
-        id="i",
-        partition=0,
-        epoch=epoch,
-        revision=revision,
-        base_revision=revision - 1 if base is None else base,
-        tasks=list(tasks),
-        removed=list(removed),
-        instance=instance,
-    )
+event = partial(changed, id="i")
 
 
 class Reader:
@@ -461,10 +446,10 @@ def test_whoever_is_sent_whatever_in_between_ends_where_the_instance_is(
     current = [whole(mirrored, lens) for lens in LENSES]
     slow = [whole(mirrored, lens) for lens in LENSES]
     sent = [10] * len(LENSES)
-    for number, (changed, status, readers) in enumerate(steps):
+    for number, (step, status, readers) in enumerate(steps):
         tasks: list[TaskChange] = []
         removed: list[str] = []
-        for part in changed:
+        for part in step:
             match part:
                 case int():
                     if any(task.path == "#.resize" for task in tasks):
