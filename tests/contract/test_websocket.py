@@ -8,33 +8,11 @@ import aiohttp
 import msgspec
 import pytest
 
-from taskpath_services.gateway import socket as gateway
-from tests.contract.conftest import Start
-from tests.contract.world import STATE, Socket, World, task_url
+from tests.contract.world import STATE, Socket, World, merged
 
 ECHO = {"name": "a", "do": "echo"}
 CHAIN = [{"name": name, "do": "echo"} for name in "abc"]
 MEGABYTE = 1024 * 1024
-
-
-async def until_at_rest(socket: Socket, id: str) -> list[Any]:
-    """The packets of an instance until it does not work any more."""
-    packets = []
-    while True:
-        packet = await socket.next()
-        if packet.get("id") == id:
-            packets.append(packet)
-            status = packet.get("status")
-            if packet["type"] == "setWorkflowStatus" and status != "working" and not packet.get("more"):
-                return packets
-
-
-def merged(packets: list[Any]) -> dict[str, Any]:
-    """The states that packets lead to."""
-    states: dict[str, Any] = {}
-    for packet in packets:
-        states |= packet.get("statuses", {})
-    return states
 
 
 @pytest.mark.contract("ws.hello", "ws.frames", "ws.subprotocol")
@@ -91,7 +69,7 @@ async def test_a_watch_brings_the_state_and_every_change(system: World) -> None:
             False,
         ]
         await socket.send("executeAllTasks", id=id)
-        packets = await until_at_rest(socket, id)
+        packets = await socket.until_at_rest(id)
     described = [packet for packet in packets if packet["type"] == "workflowDescription"]
     assert described[-1]["tasks"][1]["count"] == 2, "it is described again when the tree changes"
     states = merged(packets)
@@ -111,7 +89,7 @@ async def test_every_packet_continues_what_was_there(system: World) -> None:
         await socket.watch(id)
         await socket.send("executeAllTasks", id=id)
         have, open_at = 1, None
-        for packet in await until_at_rest(socket, id):
+        for packet in await socket.until_at_rest(id):
             if "revision" not in packet:
                 continue
             assert packet["baseRevision"] <= have
@@ -162,7 +140,7 @@ async def test_paths_choose_what_is_seen(system: World) -> None:
             assert set(statuses["statuses"]) == expected, patterns
         await socket.watch(id, paths=["#.group.y"])
         await socket.send("executeAllTasks", id=id)
-        packets = await until_at_rest(socket, id)
+        packets = await socket.until_at_rest(id)
         assert set(merged(packets)) == {"#.group.y"}
         answer = await socket.ask("watchWorkflowInstance", id=id, paths=["#.none"])
         assert answer["error"]["code"] == "CANNOT_FIND_TASK"
@@ -176,7 +154,7 @@ async def test_logs_come_if_they_are_wanted(system: World) -> None:
         async with system.socket() as socket:
             await socket.watch(id, logs=logs)
             await socket.send("executeAllTasks", id=id)
-            packets = [one for one in await until_at_rest(socket, id) if one["type"] == "taskLogs"]
+            packets = [one for one in await socket.until_at_rest(id) if one["type"] == "taskLogs"]
         lines = [line for packet in packets for line in packet["lines"]]
         assert [line["text"] for line in lines] == expected
         for line in lines:
@@ -194,7 +172,7 @@ async def test_lines_that_were_missed_come_first(system: World) -> None:
         assert ([line["text"] for line in packet["lines"]], packet["next"]) == (["two", "three"], 3)
         await socket.send("executeAllTasks", id=id)
         texts, last = list[str](), 3
-        for packet in await until_at_rest(socket, id):
+        for packet in await socket.until_at_rest(id):
             if packet["type"] == "taskLogs":
                 texts += [line["text"] for line in packet["lines"]]
                 last = packet["next"]
@@ -235,73 +213,6 @@ async def test_a_live_list(system: World) -> None:
         assert await socket.next() == {"type": "ack", "requestId": "next"}
 
 
-@pytest.mark.contract("ws.execute-task", "ws.execute-all", "ws.idempotency-key")
-async def test_tasks_are_executed(system: World) -> None:
-    id = (await system.create(CHAIN))["id"]
-    async with system.socket() as socket:
-        await socket.watch(id)
-        answer = await socket.ask("executeAllTasks", id=id, argument={"x": 1}, idempotencyKey="k")
-        assert answer["type"] == "ack"
-        assert answer["revision"] > 1
-        await system.ended(id)
-        assert await socket.ask("executeAllTasks", id=id, argument={"x": 1}, idempotencyKey="k") == answer
-        refused = await socket.ask("executeAllTasks", id=id, argument={"x": 2}, idempotencyKey="k")
-        assert refused["error"]["code"] == "CONFLICT"
-        for fields in (
-            {"taskPath": "#.b", "argument": 5, "mode": "all", "upstream": "require"},
-            {"taskPath": "#", "mode": "stale"},
-        ):
-            answer = await socket.ask("executeTask", id=id, **fields)
-            assert answer["type"] == "ack"
-            await system.ended(id)
-    now = await system.ended(id)
-    assert [state["attempt"] for state in now["statuses"].values()] == [1, 2, 2]
-    assert (await system.task(id, "#.c"))["body"] == 5
-    async with system.socket() as socket:
-        for fields, code in (
-            ({"taskPath": "#.z"}, "CANNOT_FIND_TASK"), ({"taskPath": "z"}, "INVALID_PATH"),
-            ({"taskPath": "#", "mode": "some"}, "INVALID_REQUEST"), ({}, "INVALID_REQUEST"),
-        ):  # fmt: skip
-            assert (await socket.ask("executeTask", id=id, **fields))["error"]["code"] == code
-
-
-@pytest.mark.contract("ws.cancel", "ws.idempotency-key")
-async def test_what_runs_is_cancelled(system: World) -> None:
-    id = (await system.create([system.hold("wait"), ECHO]))["id"]
-    async with system.socket() as socket:
-        await socket.watch(id)
-        await socket.send("executeAllTasks", id=id)
-        await system.held(socket, "#.wait")
-        await socket.send("cancel", id=id, taskPath="#.wait", requestId="c", idempotencyKey="k")
-        state = await socket.statuses("#.wait", "cancelled")
-        assert state["attempt"] == 1
-        answer = await socket.ask("cancel", id=id, taskPath="#.wait", idempotencyKey="k")
-        assert answer["type"] == "ack"
-        assert (await socket.ask("cancel", id=id))["type"] == "ack"
-    assert (await system.ended(id))["status"] == "cancelled"
-
-
-@pytest.mark.contract("ws.set-context-updaters", "ws.idempotency-key")
-async def test_context_updaters_are_set(system: World) -> None:
-    id = (await system.run([ECHO, {"name": "see", "do": "context"}]))["id"]
-    async with system.socket() as socket:
-        await socket.watch(id)
-        fields: dict[str, Any] = {"id": id, "taskPath": "#.a", "updaters": [{"x": {"$set": 1}}]}
-        await socket.send("setContextUpdaters", requestId="s", idempotencyKey="k", **fields)
-        state = await socket.statuses("#.see", "ok")
-        assert state["stale"]
-        answer = await socket.ask("setContextUpdaters", **{**fields, "updaters": [{"$x": 1}]})
-        assert answer["error"]["code"] == "INVALID_REQUEST"
-    await system.execute(id, mode="stale")
-    assert (await system.task(id, "#.see"))["body"] == {"x": 1}
-
-
-@pytest.mark.contract("ws.auth")
-async def test_a_token_is_taken(system: World) -> None:
-    async with system.socket() as socket:
-        assert await socket.ask("auth", token="anything") == {"type": "ack", "requestId": "ask"}
-
-
 @pytest.mark.contract("ws.statuses", "ws.retry", "ws.execution-error")
 async def test_retries_are_seen_and_the_final_failure_once(system: World) -> None:
     retry = {"attempts": 3, "backoff": 0.15, "jitter": 0.0}
@@ -311,7 +222,7 @@ async def test_retries_are_seen_and_the_final_failure_once(system: World) -> Non
         await socket.watch(id)
         for attempts in ((1, 2, 3), (4, 5, 6)):
             await socket.send("executeAllTasks", id=id)
-            packets = await until_at_rest(socket, id)
+            packets = await socket.until_at_rest(id)
             states = [
                 packet["statuses"]["#.slow"] for packet in packets if "#.slow" in packet.get("statuses", {})
             ]
@@ -353,13 +264,13 @@ async def test_a_long_foreach_is_a_rollup(system: World) -> None:
         await all_.watch(id)
         await one.watch(id, paths=["#.double[7]", "#.total"])
         await all_.send("executeAllTasks", id=id)
-        states = merged(await until_at_rest(all_, id))
+        states = merged(await all_.until_at_rest(id))
         assert set(states) == {"#.list", "#.double", "#.total"}
         assert states["#.double"]["rollup"] == {
             "total": 1_500, "inactive": 0, "queued": 0, "running": 0, "ok": 1_500, "failed": 0, "skipped": 0,
             "cancelled": 0, "stale": 0,
         }  # fmt: skip
-        assert set(merged(await until_at_rest(one, id))) == {"#.double[7]", "#.total"}
+        assert set(merged(await one.until_at_rest(id))) == {"#.double[7]", "#.total"}
     await system.execute(id, "#.list")
     async with system.socket() as socket:
         _, statuses, _ = await socket.watch(id)
@@ -409,72 +320,3 @@ async def test_a_changed_tree_is_described_anew(system: World) -> None:
         assert [task["name"] for task in description["tasks"]] == ["a", "c"]
         statuses = await socket.until("setTasksStatuses")
         assert set(statuses["statuses"]) == {"#.a", "#.c"}
-
-
-@pytest.mark.contract("ws.bad-packet", "ws.frames")
-async def test_a_bad_packet_is_answered_and_the_connection_lives(system: World) -> None:
-    id = (await system.create([ECHO]))["id"]
-    async with system.socket() as socket:
-        for text in (
-            "", "{", "[]", "null", '"text"', "{}", '{"type":7}', '{"type":"fly"}', '{"id":"i"}',
-            '{"type":"cancel"}', '{"type":"cancel","id":"i","id":"i"}', '{"type":"cancel","id":7}',
-            '{"type":"cancel","id":"i","color":"red"}', '{"type":"executeAllTasks","id":"i","argument":NaN}',
-            '{"type":"watchWorkflowInstance","id":"i","since":-1}', "[" * 100_000,
-        ):  # fmt: skip
-            await socket.socket.send_str(text)
-            answer = await socket.next()
-            assert (answer["type"], answer["error"]["code"]) == ("appError", "INVALID_REQUEST"), text
-            assert answer["error"]["message"].endswith(".")
-        await socket.socket.send_bytes(b'{"type":"unwatchInstances"}')
-        answer = await socket.next()
-        assert (answer["type"], answer["error"]["code"]) == ("appError", "INVALID_REQUEST")
-        await socket.watch(id)
-
-
-@pytest.mark.contract("ws.large-frame")
-async def test_a_frame_over_a_megabyte_closes_the_connection(system: World) -> None:
-    async with system.socket() as socket:
-        start = '{"type":"unwatchInstances","x":"'
-        await socket.socket.send_str(start + "x" * (MEGABYTE - len(start) - 2) + '"}')
-        assert (await socket.next())["type"] == "appError", "a megabyte is still read"
-        await socket.socket.send_str("x" * (MEGABYTE + 1))
-        frame = await socket.socket.receive()
-        assert (frame.type, frame.data) == (aiohttp.WSMsgType.CLOSE, 1009)
-    assert await system.call("GET", "//healthz") == {"status": "ok"}
-
-
-@pytest.mark.contract("ws.heartbeat")
-async def test_heartbeats_tell_the_last_revisions(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert gateway.HEARTBEAT_SECONDS <= 15
-    # Nobody wants to wait for so long here.
-    monkeypatch.setattr(gateway, "HEARTBEAT_SECONDS", 0.05)
-    system = await start()
-    done = await system.run(CHAIN)
-    async with system.socket() as socket:
-        await socket.watch(done["id"])
-        heartbeat = await socket.until("heartbeat")
-        assert heartbeat == {"type": "heartbeat", "revisions": {done["id"]: done["revision"]}}
-
-
-@pytest.mark.contract("ws.slow-reader", "ws.logs-dropped")
-async def test_a_reader_that_stalls_misses_lines_and_delays_nobody(system: World) -> None:
-    tasks = [{"name": "talk", "do": "echo", "chatter": 4_000}, {"name": "after", "do": "echo"}]
-    id = (await system.create(tasks))["id"]
-    async with system.socket() as stalled, system.socket() as reading:
-        await stalled.watch(id, logs=True)
-        await reading.watch(id, logs=True)
-        await reading.send("executeAllTasks", id=id)
-        packets = await until_at_rest(reading, id)
-        assert packets[-1]["status"] == "done"
-        late = await until_at_rest(stalled, id)
-        assert {path: one["status"] for path, one in merged(late).items()} == {
-            "#.talk": "ok",
-            "#.after": "ok",
-        }
-        logs = [packet for packet in late if packet["type"] == "taskLogs"]
-        dropped = sum(packet.get("dropped", 0) for packet in logs)
-        assert dropped > 0
-        # Watchers see what happens before storage has it: the lines stand before this revision.
-        query = f"/logs?after=1000000&minRevision={late[-1]['revision']}"
-        written = (await system.call("GET", task_url(id, "#.talk", query)))["next"]
-        assert sum(len(packet["lines"]) for packet in logs) + dropped == written

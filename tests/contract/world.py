@@ -59,6 +59,17 @@ class Socket:
         assert tuple(packet["type"] for packet in packets) == STATE
         return packets
 
+    async def until_at_rest(self, id: str) -> list[Any]:
+        """The packets of an instance until it does not work any more."""
+        packets = []
+        while True:
+            packet = await self.next()
+            if packet.get("id") == id:
+                packets.append(packet)
+                status = packet.get("status")
+                if packet["type"] == "setWorkflowStatus" and status != "working" and not packet.get("more"):
+                    return packets
+
     async def statuses(self, path: str, status: str) -> Any:
         """The state of a task, as soon as it has this status."""
         while True:
@@ -66,6 +77,14 @@ class Socket:
             state = packet["statuses"].get(path)
             if state is not None and state["status"] == status:
                 return state
+
+
+def merged(packets: list[Any]) -> dict[str, Any]:
+    """The states that packets lead to."""
+    states: dict[str, Any] = {}
+    for packet in packets:
+        states |= packet.get("statuses", {})
+    return states
 
 
 class World:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -19,14 +19,6 @@ from taskpath_services.storage.following import LAG, can_wait, index_steps
 from taskpath_services.storage.index.contract import IndexChange
 from taskpath_services.storage.records.contract import Outcome
 from tests.support.storage import System, changed, created
-
-
-@pytest.fixture
-async def system(tmp_path: Path) -> AsyncIterator[System]:
-    made = System(tmp_path)
-    await made.start()
-    yield made
-    await made.stop()
 
 
 def progress(done: int) -> InstanceChange:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
-
-import pytest
 
 from taskpath_proto import topology
 from taskpath_proto.events import InstanceDeleted
@@ -16,14 +13,6 @@ from taskpath_proto.records import InstanceChange, Rollup, TaskChange, TaskStatu
 from taskpath_services.storage.history.learning import AGAIN, LAG
 from taskpath_services.storage.index.sqlite import MIGRATIONS, SqliteIndex
 from tests.support.storage import System, changed, created
-
-
-@pytest.fixture
-async def system(tmp_path: Path) -> AsyncIterator[System]:
-    made = System(tmp_path)
-    await made.start()
-    yield made
-    await made.stop()
 
 
 def ended(path: str, duration: int) -> TaskChange:

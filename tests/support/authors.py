@@ -10,6 +10,7 @@ from typing import Any
 
 from taskpath import App, Client, Task
 from taskpath.testing import Result, run
+from taskpath_proto.errors import ErrorInfo, TaskpathError
 from tests.support.system import embedded
 
 
@@ -65,3 +66,20 @@ class Signal:
     def hold_thread(self) -> None:
         """The same in a thread."""
         asyncio.run_coroutine_threadsafe(self.hold(), self._loop).result()
+
+
+def is_clear(error: ErrorInfo | TaskpathError, *words: str) -> None:
+    """Asserts that an error is one sentence that says these things."""
+    message = error.message if isinstance(error, ErrorInfo) else str(error)
+    assert "\n" not in message
+    assert 3 <= len(message) <= 600
+    for word in words:
+        assert word in message, message
+
+
+def nested(levels: int) -> Any:
+    """A list in a list, and so on."""
+    value: Any = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value

@@ -35,6 +35,23 @@ from taskpath_services.storage.service import StorageService
 LARGE = '"' + "x" * KEEP_BYTES + '"'
 MAILBOX = topology.storage_mailbox(0)
 
+FAN = Plan(
+    tasks=(
+        TaskSpec(name="plain", foreach=True),
+        TaskSpec(
+            name="groups",
+            foreach=True,
+            subtasks=(
+                TaskSpec(name="a"),
+                TaskSpec(name='b"', subtasks=(TaskSpec(name="c"), TaskSpec(name="d"))),
+                TaskSpec(name="inner", foreach=True),
+                TaskSpec(name="skipped", condition=True),
+            ),
+        ),
+    )
+)
+"""A tree with foreaches, of plain items and of groups."""
+
 
 class WatchedClock(ManualClock):
     """Tells when somebody begins to sleep."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,88 +11,21 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from taskpath_proto.errors import ErrorCode, ErrorInfo
-from taskpath_proto.events import InstanceChanged, LogLine
-from taskpath_proto.plan import Plan, TaskSpec
+from taskpath_proto.events import InstanceChanged
+from taskpath_proto.plan import Plan
 from taskpath_proto.records import (
     InstanceChange,
     InstanceProgress,
-    InstanceRecord,
     InstanceStatus,
     Rollup,
     TaskChange,
     TaskRecord,
     TaskStatus,
 )
-from taskpath_services.gateway import frames, tree
+from taskpath_services.gateway import frames
 from taskpath_services.gateway.lens import Lens
-from taskpath_services.gateway.mirror import Mirror
-from taskpath_services.gateway.parts import parts
 from taskpath_services.gateway.pending import Outcome
-from tests.support.changes import changed
-
-PLAN = Plan(
-    tasks=(
-        TaskSpec(name="list"),
-        TaskSpec(name="resize", foreach="photos", subtasks=(TaskSpec(name="small"),)),
-        TaskSpec(name="zip", run=False, subtasks=(TaskSpec(name="a"), TaskSpec(name="b"))),
-    )
-)
-OK, QUEUED, RUNNING, FAILED = TaskStatus.OK, TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.FAILED
-
-
-def mirror(*records: TaskRecord, lenses: tuple[Lens, ...] = (), items: tuple[TaskRecord, ...] = ()) -> Mirror:
-    return Mirror(InstanceRecord(id="i", epoch=1, revision=10, plan=PLAN), records, lenses, items)
-
-
-event = partial(changed, id="i")
-
-
-class Reader:
-    """A client as the contract describes one."""
-
-    def __init__(self) -> None:
-        self.revision = 0
-        self.statuses: dict[str, Any] = {}
-        self.tasks: list[Any] = []
-        self.status: str | None = None
-
-    def read(self, made: Any) -> None:
-        packets = [msgspec.json.decode(frame) for frame in made]
-        moving = [packet for packet in packets if packet["type"] != "executionError"]
-        for packet in moving:
-            assert packet["baseRevision"] <= self.revision
-            assert packet.get("more", False) == (packet is not moving[-1])
-            match packet["type"]:
-                case "workflowDescription" if packet.get("continues", False):
-                    extend(self.tasks, packet["tasks"])
-                case "workflowDescription":
-                    self.tasks = packet["tasks"]
-                case "setTasksStatuses":
-                    for gone in packet.get("removed", ()):
-                        for path in [
-                            p for p in self.statuses if p == gone or p.startswith((f"{gone}.", f"{gone}["))
-                        ]:
-                            del self.statuses[path]
-                    self.statuses.update(packet["statuses"])
-                case "setWorkflowStatus":
-                    self.status = packet["status"]
-        if moving:
-            self.revision = moving[-1]["revision"]
-
-
-def extend(tasks: list[Any], more: list[Any]) -> None:
-    """Puts a further part of a description to those before."""
-    for task in more:
-        if tasks and tasks[-1]["path"] == task["path"]:
-            extend(tasks[-1]["children"], task["children"])
-        else:
-            tasks.append(task)
-
-
-def whole(mirrored: Mirror, lens: Lens) -> Reader:
-    reader = Reader()
-    reader.read(frames.catch_up(mirrored, lens, None, whole=True))
-    return reader
+from tests.support.mirrors import FAILED, OK, PLAN, QUEUED, RUNNING, Reader, event, mirror, whole
 
 
 def test_everything_is_sent_at_first_untouched_tasks_included() -> None:
@@ -292,16 +224,6 @@ def test_a_final_failure_is_told_once_and_only_to_those_who_see_the_task() -> No
     assert not any(b"executionError" in frame for frame in other)
 
 
-def test_large_states_are_split_and_only_the_last_frame_ends_the_revision() -> None:
-    mirrored = mirror(TaskRecord(path="#.resize", count=1_000))
-    made = list(frames.catch_up(mirrored, Lens(None), None, whole=True))
-    assert len(made) > 3
-    assert max(map(len, made)) < 2 * frames.FRAME_BYTES
-    reader = Reader()
-    reader.read(made)
-    assert len(reader.statuses) == 5 + 2_000
-
-
 def test_what_is_sent_while_the_instance_moves_on_says_what_was_so_at_its_revision() -> None:
     mirrored = mirror(TaskRecord(path="#.resize", count=1_000))
     mirrored.status = InstanceStatus.WORKING
@@ -330,82 +252,6 @@ def test_an_instance_that_rests_with_a_part_of_it_run_says_its_status_with_every
     assert (reader.revision, reader.status) == (13, "inactive")
 
 
-names = st.integers(0, 30).map(lambda number: f"task{number}")
-trees: st.SearchStrategy[tuple[TaskSpec, ...]] = st.recursive(
-    st.lists(names, max_size=4, unique=True).map(
-        lambda found: tuple(TaskSpec(name=name, description="d" * 60) for name in found)
-    ),
-    lambda below: st.lists(st.tuples(names, below), max_size=4, unique_by=lambda pair: pair[0]).map(
-        lambda pairs: tuple(TaskSpec(name=name, subtasks=specs) for name, specs in pairs)
-    ),
-    max_leaves=40,
-)
-
-
-@given(specs=trees, most=st.integers(1, 2_000))
-def test_the_parts_of_a_description_are_small_and_together_the_whole(
-    specs: tuple[TaskSpec, ...], most: int
-) -> None:
-    described = tree.describe(Plan(tasks=specs), {})
-    made = list(parts(described, most))
-    together: list[Any] = []
-    for part in made:
-        extend(together, msgspec.to_builtins(part))
-    assert together == msgspec.to_builtins(described)
-    if len(made) > 1 and most > 1_500:
-        assert max(len(msgspec.json.encode(part)) for part in made) < most + 1_000
-
-
-def test_ten_thousand_tasks_are_described_in_packets_of_a_bounded_size() -> None:
-    wide = tuple(TaskSpec(name=f"task{number}", description="what it is for") for number in range(20_000))
-    plan = Plan(tasks=(TaskSpec(name="group", run=False, subtasks=wide), TaskSpec(name="last")))
-    mirrored = Mirror(InstanceRecord(id="i", epoch=1, revision=10, plan=plan), ())
-    made = list(frames.catch_up(mirrored, Lens(None), None, whole=True))
-    assert max(map(len, made)) < 2 * frames.FRAME_BYTES
-    reader = Reader()
-    reader.read(made)
-    assert [task["name"] for task in reader.tasks] == ["group", "last"]
-    assert len(reader.tasks[0]["children"]) == 20_000
-    assert len(reader.statuses) == 20_002
-
-
-def test_many_removed_items_are_told_in_frames_of_a_bounded_size() -> None:
-    mirrored, reader = mirror(TaskRecord(path="#.resize", count=100_000)), Reader()
-    gone = tuple(f"#.resize[{number}]" for number in range(100_000))
-    mirrored.apply(event(11, TaskChange(path="#.resize", count=0), removed=gone))
-    lens = Lens(("#.resize[*]",))
-    pending = mirrored.take_pending()
-    pending.removed = list(gone)
-    made = frames.change(mirrored, pending, lens, frames.States(mirrored), 10)
-    assert max(map(len, made)) < 2 * frames.FRAME_BYTES
-    assert sum(len(msgspec.json.decode(frame).get("removed", ())) for frame in made) == 100_000
-    reader.revision = 10
-    reader.read(made)
-    assert reader.revision == 11
-
-
-def test_many_log_lines_are_sent_in_frames_of_a_bounded_size() -> None:
-    lines = [LogLine(5, "info", "\0" * 16_000, 1, number) for number in range(1, 31)]
-    made = frames.log_frames("i", "#.list", lines, 130)
-    packets = [msgspec.json.decode(frame) for frame in made]
-    assert max(map(len, made)) < 1024 * 1024
-    assert sum(len(packet["lines"]) for packet in packets) == 30
-    assert packets[-1]["next"] == 130
-    reached = 100
-    for packet in packets:
-        reached += len(packet["lines"])
-        assert packet["next"] == reached
-
-
-def test_what_cannot_be_told_is_known_to_be_so() -> None:
-    instance = InstanceRecord(id="i", epoch=1, revision=10, plan=PLAN)
-    mirrored = Mirror(instance, [TaskRecord(path="#.resize", count=3, revision=7)], removed_at=6)
-    assert mirrored.can_tell(10)
-    assert mirrored.can_tell(6)
-    assert not mirrored.can_tell(5), "an item was removed since, and nobody knows which"
-    assert not mirrored.can_tell(11)
-
-
 def test_items_that_may_have_come_since_are_told_though_nothing_happened_to_them() -> None:
     mirrored = mirror(
         TaskRecord(path="#.resize", count=2, revision=7),
@@ -419,8 +265,14 @@ def test_items_that_may_have_come_since_are_told_though_nothing_happened_to_them
 
 
 PATHS = ("#.list", "#.resize", "#.zip", "#.zip.a", "#.zip.b")
+
+
 LENSES = (Lens(None), Lens(("#.zip",)), Lens(("#.resize[1]", "#.list")), Lens(("#",)))
+
+
 counts = st.integers(0, 4)
+
+
 changes = st.lists(
     st.one_of(
         st.builds(
@@ -435,6 +287,8 @@ changes = st.lists(
     ),
     max_size=4,
 )
+
+
 steps = st.lists(st.tuples(changes, st.sampled_from(InstanceStatus), st.sets(st.integers(0, 3))), max_size=12)
 
 
