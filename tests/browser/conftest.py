@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+
+from tests.browser.page_world import World
+from tests.browser.workflows import Hand, build
+from tests.support.system import embedded
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -64,3 +69,12 @@ async def page(context: BrowserContext, complaints: list[str]) -> AsyncIterator[
     page.set_default_timeout(15_000)
     yield page
     assert complaints == []
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def world(tmp_path: Path, page: Page) -> AsyncIterator[World]:
+    """The real system, the hand on its tasks, and its page."""
+    hand = Hand()
+    async with embedded(build(hand), tmp_path, grace=0) as system, aiohttp.ClientSession() as http:
+        yield World(system.url.rstrip("/"), page, hand, http)
+        await page.goto("about:blank")
