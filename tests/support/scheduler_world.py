@@ -6,6 +6,9 @@ process: events first, then commands, then answers; or, half of the time, that o
 then events, then answers, and a batch that was not acknowledged comes again. There executors outlive owners,
 die by themselves and leave; an owner that was taken for dead may go on beside its successor; stores lose
 changes.
+
+One room, though a long one: which of these may happen between which others is what is simulated, and can only be
+seen where all of them stand.
 """
 
 from __future__ import annotations
