@@ -1,7 +1,7 @@
 """What a workflow means, in plain Python: the rules of the design read aloud, with no thought of speed.
 
-One execute is evaluated at once, from its beginning to its end; nothing is under way before or after it. It is
-one file, to be read from its beginning to its end as well: whoever believes it has believed all of it.
+One execute is evaluated at once, from its beginning to its end; nothing is under way before or after it. It
+is one file, to be read from its beginning to its end as well: whoever believes it has believed all of it.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ then events, then answers, and a batch that was not acknowledged comes again. Th
 die by themselves and leave; an owner that was taken for dead may go on beside its successor; stores lose
 changes.
 
-One room, though a long one: which of these may happen between which others is what is simulated, and can only be
-seen where all of them stand.
+One room, though a long one: which of these may happen between which others is what is simulated, and can only
+be seen where all of them stand.
 """
 
 from __future__ import annotations
