@@ -154,7 +154,9 @@ class Commands:
         if data:
             _check_updater("data", data)
             updater = await self._values.take(data, instance, "update")
-        return await self._ask(UpdateInstance(id=instance, data=updater, name=name), GENERATOR_SECONDS)
+        # A name needs no generator.
+        timeout = COMMAND_SECONDS if updater is None else GENERATOR_SECONDS
+        return await self._ask(UpdateInstance(id=instance, data=updater, name=name), timeout)
 
     async def set_updaters(self, instance: str, path: str, given: Raw, key: str | None = None) -> Accepted:
         """Replaces what a task's ``update_context`` left.
