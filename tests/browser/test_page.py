@@ -12,6 +12,9 @@ from tests.support.proxy import proxy_to
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 
+LONG = 45_000
+"""Ms for what is seen when a task has run for longer than the one before it, however busy the machine was."""
+
 
 async def test_progress_is_seen_moving(world: World) -> None:
     await world.see(await world.create("progress"))
@@ -48,9 +51,10 @@ async def test_what_a_run_took_tells_how_long_the_next_one_will(world: World) ->
     # The page has been open all the time, and hears of it when the instance runs again.
     await world.execute(instance)
     await world.row("#.work").click()
-    await expect(counts).to_contain_text("a few seconds left")
-    await expect(world.panel().locator("dl.facts")).to_contain_text(re.compile(r"usually\s*[3-9]\.\d s"))
-    await expect(counts).to_contain_text("taking longer than usual")
+    usual = re.compile(r"usually\s*(?:[3-9]|\d\d)\.\d s")
+    await expect(counts).to_contain_text("a few seconds left", timeout=LONG)
+    await expect(world.panel().locator("dl.facts")).to_contain_text(usual)
+    await expect(counts).to_contain_text("taking longer than usual", timeout=LONG)
     await expect(counts).not_to_contain_text("left")
     progress = world.page.locator(".instance-head").get_by_role("progressbar")
     await expect(progress).not_to_have_attribute("aria-valuenow", "100")
