@@ -10,7 +10,7 @@ import pytest
 from taskpath import App, Task
 from taskpath.runtime.buses.memory import MemoryBus
 from taskpath.runtime.clock import ManualClock
-from taskpath_proto.work import TaskFinished, TasksHeld, TaskStarted
+from taskpath_proto.work import TaskFinished, TasksHeld, TasksReturned, TaskStarted
 from taskpath_services.executor import suspects
 from tests.integration.test_executor_holding import Gate
 from tests.support.clocks import moving
@@ -34,9 +34,10 @@ class TestQuestions:
         async with executing(items_of(calls.append), bus=bus) as (_, executor):
             await owner.finished(wanted)
             assert calls == ["wanted"]
-            (question,) = owner.questions
-            assert (question.id, question.epoch, question.executor) == ("i1", 1, executor.id)
-            assert set(question.orders) == {(o.path, o.command) for o in (unwanted, wanted)}
+            about_all, about_one = owner.questions
+            assert (about_all.id, about_all.epoch, about_all.executor) == ("i1", 1, executor.id)
+            assert set(about_all.orders) == {(o.path, o.command) for o in (unwanted, wanted)}
+            assert about_one.orders == ((wanted.path, wanted.command),)
         assert await bus.depth("executor.default") == 0
         await bus.stop()
         await owner.stop()
@@ -51,7 +52,7 @@ class TestQuestions:
         await send_again(owner, bus, order)
         async with executing(items_of(lambda arg: arg), bus=bus, clock=clock):
             assert result_of(await moving(clock, owner.finished(order))) == 1
-            assert len(owner.questions) == 4
+            assert len(owner.questions) == 3 + 2  # the last when its turn comes
             # That it is here was reported meanwhile.
             assert any(isinstance(one, TasksHeld) for one in owner.reports)
         await bus.stop()
@@ -152,6 +153,38 @@ class TestAlone:
             ends = [one.command for one in owner.reports if isinstance(one, TaskFinished)]
             assert set(ends[:5]) == first
         assert most <= 3
+
+    async def test_one_that_was_done_elsewhere_while_it_waited_does_not_run(self) -> None:
+        gate = Gate()
+        async with executor_of(items_of(gate)) as (owner, executor):
+            marked = [owner.order(f"#.t[{n}]", n, suspect=True) for n in range(3)]
+            await owner.send("w", *marked)
+            await until(lambda: gate.begun)
+            (first,) = gate.begun
+            done, other = (order for n, order in enumerate(marked) if n != first)
+            owner.unwanted.add(done.command)
+            gate.go.set()
+            await owner.finished(other)
+            await until(lambda: not len(executor._suspects))
+            assert set(gate.begun) == {first, marked.index(other)}
+            assert await owner.bus.depth("executor.default") == 0
+
+    async def test_one_that_is_given_back_while_its_owner_is_asked_again_does_not_run(self) -> None:
+        clock, calls = ManualClock(), list[Any]()
+        async with executor_of(items_of(calls.append), clock=clock) as (owner, executor):
+            suspect = owner.order("#.t[0]", "suspect", suspect=True)
+
+            def away() -> bool:
+                if len(owner.questions) == 1:
+                    owner.away = 1_000  # from the second question on nobody answers
+                return len(owner.questions) > 3
+
+            await owner.send("w", suspect)
+            await until(away, clock, step=0.5)
+            await moving(clock, executor.stop())
+            (report,) = await owner.heard(TasksReturned)
+            assert report.orders == ((suspect.path, suspect.command),)
+            assert calls == []
 
     async def test_it_waits_for_what_runs_and_nothing_new_begins_meanwhile(self) -> None:
         clock, gate = ManualClock(), Gate()

@@ -2,7 +2,8 @@
 
 Their owner is asked first whether they are still wanted: what was done meanwhile is dropped. Then they run
 one at a time, each with the executor to itself, and are reported as started before they begin. So if the
-executor ends, its owner knows which order did it.
+executor ends, its owner knows which order did it. As those before it take their time, its owner is asked
+about each once more when its turn comes: who had it before may have returned it or done it meanwhile.
 
 An executor is not kept for one order for ever. What still runs after ``QUIET_SECONDS`` goes on beside the
 suspect, which then counts as not alone, and so do the next ones until the executor has been quiet or
@@ -98,11 +99,8 @@ class Suspects(Service):
         return given
 
     async def _ask(self, hold: Hold, orders: Sequence[Order], alone: frozenset[int]) -> None:
-        message = hold.message
         self._asking[hold] = orders
-        wanted = await self._questions.wanted(
-            message.partition, message.id, message.epoch, [(order.path, order.command) for order in orders]
-        )
+        wanted = await self._wanted(hold, orders)
         if self._asking.pop(hold, None) is None:
             return
         at_once: list[Order] = []
@@ -126,9 +124,23 @@ class Suspects(Service):
             self._attempts.reserve()
             await self._quiet()
             if self._waiting:
-                hold, order = self._waiting.pop(self._chance.randrange(len(self._waiting)))
-                if hold.keeps(order.command) and not self._attempts.join(hold, order):
-                    await self._begin(hold, order)
+                await self._run_one(*self._chance.choice(self._waiting))
+
+    async def _run_one(self, hold: Hold, order: Order) -> None:
+        """Has the turn of one of those that wait, which runs if it is still wanted and ours."""
+        wanted = await self._wanted(hold, (order,))
+        if (hold, order) not in self._waiting:
+            return  # it was given back meanwhile
+        self._waiting.remove((hold, order))
+        if order.command not in wanted:
+            hold.settle(order.command)
+        elif hold.keeps(order.command) and not self._attempts.join(hold, order):
+            await self._begin(hold, order)
+
+    async def _wanted(self, hold: Hold, orders: Sequence[Order]) -> set[int]:
+        message = hold.message
+        named = [(order.path, order.command) for order in orders]
+        return await self._questions.wanted(message.partition, message.id, message.epoch, named)
 
     async def _quiet(self) -> None:
         """Waits until nothing runs, if that may be soon."""

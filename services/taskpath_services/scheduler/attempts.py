@@ -79,14 +79,14 @@ def held(instance: Instance, report: TasksHeld) -> None:
 
 
 def wanted(instance: Instance, asked: AskWanted) -> Wanted:
-    """Which of some orders the executor that asks may run: those that nobody else has, or is asked about."""
+    """Which of some orders the executor that asks may run: those that nobody else has, or may have."""
     return Wanted(
         tuple(
             command
             for path, command in asked.orders
             if (work := current(instance, path, asked.epoch, command)) is not None
             and work.holder in (None, asked.executor)
-            and (work.step or not work.doubted)
+            and (work.step or work.doubted in (None, asked.executor))
         )
     )
 

@@ -105,7 +105,7 @@ class Fleet:
         """An executor has reported that it has a work."""
         if self.lease is None:
             return
-        work.doubted = False
+        work.doubted = None
         if work.holder != id:
             self.free(work)
             work.holder = id

@@ -191,7 +191,7 @@ class Work:
         suspect: an executor ended while it may have run this.
         ahead: how many tasks after this one its executor goes on to, with the next commands' numbers.
         step: its executor has gone on to it by itself.
-        doubted: it waits at its executor for so long that this is asked whether it has it at all.
+        doubted: the executor at which it waits for so long that this is asked whether it has it at all.
     """
 
     __slots__ = (
@@ -233,7 +233,7 @@ class Work:
         self.command: tuple[int, int] | None = None
         self.sent_at = 0
         self.holder: str | None = None
-        self.doubted = False
+        self.doubted: str | None = None
         self.alone = False
         self.suspect = False
         self.ahead = 0

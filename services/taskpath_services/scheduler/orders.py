@@ -142,7 +142,7 @@ def _goes_out(instance: Instance, work: Work, command: tuple[int, int]) -> None:
     work.command = command
     work.stage = Stage.SENT
     work.sent_at = instance.now
-    work.doubted = False
+    work.doubted = None
     if work.kind is not OrderKind.JOIN:
         node.command = instance.change(node).command = command
     if work.kind is OrderKind.TASK:

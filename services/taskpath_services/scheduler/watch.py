@@ -129,8 +129,8 @@ def doubt(fleet: Fleet, instances: Iterable[Instance], now: int) -> None:
             for work in window.out:
                 waits = work.stage is Stage.SENT and work.holder is not None
                 if waits and work.sent_at <= now - fleet.lease:
+                    work.doubted, work.sent_at = work.holder, now
                     fleet.free(work)
-                    work.doubted, work.sent_at = True, now
                     fleet.ask = True
 
 

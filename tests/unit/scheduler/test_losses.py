@@ -53,6 +53,7 @@ def test_what_waits_for_long_at_an_executor_that_does_not_say_that_it_has_it_goe
     first = play.order("#.a")
     play.wait(32, "e1")
     assert not play.wanted("#.a", "e2")
+    assert play.wanted("#.a", "e1"), "who is asked about it may have it, and be about to begin it"
     assert play.order("#.a") is first
     play.wait(32, "e1")
     assert play.order("#.a").command > first.command
