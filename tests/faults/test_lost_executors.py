@@ -59,7 +59,8 @@ async def test_a_task_that_ends_its_executors_is_given_up_and_its_neighbours_are
     del others["#.item[2]"]
     assert set(others.values()) == {"ok"}
     ran = Counter(call.path for call in system.journal.calls(made.id))
-    assert LOSSES <= ran["#.item[2]"] == len(ends) <= LOSSES + 2
+    # It may not be alone the first time, nor while a generator or handler of the load runs beside it.
+    assert LOSSES <= ran["#.item[2]"] == len(ends) <= 3 * LOSSES
 
 
 @asynccontextmanager
