@@ -12,6 +12,8 @@ import os
 import sys
 from pathlib import Path
 
+from rich.text import Text
+
 from taskpath.app import App
 from taskpath.client import Client
 from taskpath.runtime.settings import Settings, SettingsError
@@ -32,6 +34,7 @@ from taskpath_services.embedded import Embedded
 
 APP = Path(__file__).parent / "codebase" / "app.py"
 DATA = Path(".taskpath-demo")
+ADDRESS = "bold cyan"
 
 
 async def main() -> int:
@@ -45,7 +48,7 @@ async def main() -> int:
         return NOT_CARRIED_OUT
     try:
         on_signals(stop, system.settings.grace)
-        out.print(f"\nThe web page: [bold cyan]{system.url}/[/bold cyan]\n")
+        out.print(Text.assemble("\nThe web page: ", (f"{system.url}/", ADDRESS), "\n"))
         showing = asyncio.create_task(show(system))
         asked = asyncio.create_task(stop.wait())
         await asyncio.wait([showing, asked], return_when=asyncio.FIRST_COMPLETED)
@@ -57,8 +60,9 @@ async def main() -> int:
         code = showing.result()
         if os.environ.get("DEMO_EXIT") == "1":
             return code
-        out.print(f"\nStill serving at [bold cyan]{system.url}/[/bold cyan]; in another terminal you can say")
-        out.print(f"  taskpath ls --url {system.url}\n[dim]Ctrl-C stops.[/dim]")
+        where = (f"{system.url}/", ADDRESS)
+        out.print(Text.assemble("\nStill serving at ", where, "; in another terminal you can say"))
+        out.print(Text.assemble(f"  taskpath ls --url {system.url}\n", ("Ctrl-C stops.", "dim")))
         return 0 if await stopped(system, stop) else 1
     finally:
         await system.stop()
@@ -92,10 +96,9 @@ async def show(system: Embedded) -> int:
         say_end(viewer.tree, out)
         if status is InstanceStatus.DONE:
             result = await client.result(instance.id, "#.report.check")
-            out.print(
-                f"\nThe report:   [bold cyan]{Path(result['report']).as_uri()}[/bold cyan]", soft_wrap=True
-            )
-            out.print(f"The instance: [bold cyan]{url}/i/{instance.id}[/bold cyan]", soft_wrap=True)
+            report, here = Path(result["report"]).as_uri(), f"{url}/i/{instance.id}"
+            out.print(Text.assemble("\nThe report:   ", (report, ADDRESS)), soft_wrap=True)
+            out.print(Text.assemble("The instance: ", (here, ADDRESS)), soft_wrap=True)
     return exit_code(status)
 
 

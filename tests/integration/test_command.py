@@ -63,6 +63,30 @@ def sums(data):
     ]
 
 
+def cell(number):
+    if number == 3:
+        raise ValueError("expected [/list] or one of [small, large]")
+    return number
+
+
+def item(number):
+    if number == 1200:
+        raise ValueError("twelve hundred")
+
+
+@app.workflow("many")
+def many(data):
+    return [Task("list", lambda data: list(range(1500))), Task("item", item, foreach=True)]
+
+
+@app.workflow("nested")
+def nested(data):
+    return [
+        Task("list", lambda data: [[1, 2], [3], []], context_var="rows"),
+        Task("row", lambda row: row, foreach="rows", dest="r", subtasks=[Task("cell", cell, foreach="r")]),
+    ]
+
+
 @app.workflow("broken")
 def broken(data):
     return [Task("fail", fail), Task("after", total)]
@@ -135,6 +159,37 @@ async def test_looking_at_what_is_there(url: str) -> None:
     assert "#.count" in [log["taskPath"] for log in every]
     followed = await taskpath("logs", id, "--follow", "--url", url)
     assert "#.count counting to 5" in followed.out
+
+
+async def test_a_foreach_in_a_foreach_and_what_is_written_in_brackets(url: str) -> None:
+    environ = {"TASKPATH_URL": url}
+    error = "#.row[1].cell[0] failed: ValueError: expected [/list] or one of [small, large]"
+    run = await taskpath("run", "nested", "--name", "[/b] x [draft]", environ=environ)
+    assert run.code == 1, run
+    assert run.err == ""
+    assert run.out.count(error) == 1
+    assert "#.row[0].cell" not in run.out
+    listed = await taskpath("ls", environ=environ)
+    assert "[/b] x [draft]" in listed.out
+    id = listed.out.splitlines()[1].split()[0]
+    assert f"taskpath show {id} '#.row[1].cell[0]'" in run.out
+    shown = await taskpath("show", id, environ=environ)
+    assert "✗ #.row[1].cell[0] ValueError: expected [/list]" in shown.out
+    items = await taskpath("watch", id, "#.row[0].cell[*]", environ=environ)
+    assert "#.row[0].cell[1] ok" in items.out
+    none = await taskpath("watch", id, "#.row[0].cell[7]", environ=environ)
+    assert (none.code, none.out) == (2, "")
+    assert "no task '#.row[0].cell[7]'" in none.err
+
+
+async def test_what_failed_is_shown_of_a_foreach_of_many_items_too(url: str) -> None:
+    environ = {"TASKPATH_URL": url}
+    made = await taskpath("run", "many", "--detach", environ=environ)
+    id = made.out.strip()
+    assert (await taskpath("watch", id, environ=environ)).code == 1
+    shown = await taskpath("show", id, environ=environ)
+    assert "1,500 failed" not in shown.out
+    assert "✗ #.item[1200] ValueError: twelve hundred" in shown.out
 
 
 async def test_rerun_and_delete(url: str) -> None:
@@ -221,6 +276,7 @@ async def test_what_cannot_be_carried_out_ends_with_2_and_one_sentence(url: str,
         (["logs", "nothing", "--url", url], "nothing"),
         (["cancel", "nothing", "--url", url], "nothing"),
         (["ls", "--limit", "1000", "--url", url], "--limit"),
+        (["ls", "--url", url.replace("http:", "https:")], "TLS fails"),
         (["fly"], "fly"),
     ):
         said = await taskpath(*arguments, cwd=tmp_path)
@@ -238,6 +294,7 @@ async def test_up_refuses_wrong_settings(app: Path, tmp_path: Path) -> None:
         ([str(app), "--grace", "long"], "TASKPATH_GRACE"),
         ([str(app), "--broker", "amqp://host"], "TASKPATH_BROKER"),
         ([str(app), "--auth-secret", "short"], "(a secret)"),
+        ([str(app), "--records", "dynamodb://t?nope=1"], "TASKPATH_RECORDS"),
         (["nowhere.py"], "nowhere.py"),
         ([str(broken)], "ZeroDivisionError: division by zero"),
     ):

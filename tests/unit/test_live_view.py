@@ -112,7 +112,7 @@ def test_a_foreach_counts_the_items_that_were_sent_and_those_that_were_not() -> 
         "resize[1]": state("failed", error=FAILED),
     })  # fmt: skip
     text = text_of(tree)
-    assert "2 of 4" in text
+    assert "1 of 4" in text, "what is done, as the head of it all counts"
     assert "1 failed" in text
     assert "ValueError: no" in text
 
@@ -203,6 +203,73 @@ def test_a_resync_forgets_what_was_known() -> None:
     tree = described(find=state("failed"))
     tree.apply(packet(type="resync", reason="behind"), NOW)
     assert tree.state("#.find").status.value == "inactive"
+
+
+def nested() -> Tree:
+    """Three rows, each with a foreach of cells; one cell has failed."""
+    tree = Tree("i1")
+    cells = node("#.row[*].cell", foreach=True)
+    tree.apply(packet(type="workflowDescription", tasks=[node("#.row", cells, foreach=True, count=3)]), NOW)
+    at = NOW - 5_000
+    statuses = {"#.row": state("ok", executionTime=at, duration=1)}
+    for row in range(3):
+        statuses[f"#.row[{row}]"] = state("ok", executionTime=at, duration=200)
+        statuses[f"#.row[{row}].cell"] = state("ok", executionTime=at + 200, duration=2)
+        statuses[f"#.row[{row}].cell[0]"] = state("ok", executionTime=at + 202, duration=1_000 + row)
+    statuses["#.row[1].cell[1]"] = state("failed", executionTime=at + 202, duration=1, error=FAILED)
+    tree.apply(packet(type="setTasksStatuses", statuses=statuses), NOW)
+    return tree
+
+
+def test_a_foreach_below_items_of_another_has_its_count_and_time() -> None:
+    tree = nested()
+    assert tree.children("#.row[2]") == ["#.row[2].cell"]
+    rollup = tree.rollup("#.row[1].cell")
+    assert rollup is not None
+    assert (rollup.total, rollup.failed) == (2, 1)
+    assert tree.time("#.row[2].cell", NOW) == 1_004
+    # A foreach took until the last of what is below its items was over.
+    assert tree.time("#.row", NOW) == 1_204
+    assert [path for path, _ in tree.failures()] == ["#.row[1].cell[1]"]
+
+
+def test_lines_are_of_what_is_below_items_only_where_that_is_asked_for_or_went_wrong() -> None:
+    def said(*, items: bool) -> list[str]:
+        tree = nested()
+        statuses = {path: msgspec.to_builtins(one) for path, one in tree._states.items()}
+        return list(Lines(tree, items=items).of(packet(type="setTasksStatuses", statuses=statuses), NOW))
+
+    assert said(items=False) == ["#.row ok 1.2 s", "#.row[1].cell[1] failed: ValueError: no"]
+    assert "#.row[2].cell ok 1.0 s" in said(items=True)
+    assert "#.row[2].cell[0] ok 1.0 s" in said(items=True)
+
+
+def test_a_failure_is_said_once_whether_the_error_or_the_status_comes_first() -> None:
+    tree = described()
+    lines = Lines(tree)
+    error = packet(type="executionError", taskPath="#.find", error=FAILED)
+    status = packet(type="setTasksStatuses", statuses={"#.find": state("failed", error=FAILED)})
+    said = list(lines.of(error, NOW))
+    tree.apply(status, NOW)
+    said += lines.of(status, NOW)
+    said += lines.of(error, NOW)
+    assert said == ["#.find failed: ValueError: no"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_of_the_first_line_only_the_title_is_cut(width: int) -> None:
+    tree = described()
+    tree.id = "6b8f98b193b839d522ab53b3a5fc971e"
+    console = Console(
+        file=io.StringIO(), width=width, force_terminal=True, color_system=None, highlight=False
+    )
+    console.print(Picture(tree, "mix · a name that is rather long for people", NOW, 12_300))
+    assert isinstance(console.file, io.StringIO)
+    first, second, *_ = console.file.getvalue().splitlines()
+    assert first.startswith("mix")
+    assert "inactive" in first
+    assert "12.3 s" in first
+    assert tree.id in (first if width == 80 else second)
 
 
 @pytest.mark.parametrize("width", [20, 40, 72, 110, 200])

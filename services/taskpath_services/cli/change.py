@@ -13,7 +13,7 @@ async def cancel(access: Access, id: str, path: str | None, *, json: bool) -> in
     if json:
         print_json({"revision": revision})
     else:
-        console().print(f"Cancelled what ran of {path + ' of ' if path else ''}{id}.", markup=False)
+        console().print(f"Cancelled what ran of {path + ' of ' if path else ''}{id}.")
     return DONE
 
 
@@ -24,5 +24,5 @@ async def delete(access: Access, id: str, *, json: bool) -> int:
     if json:
         print_json({"id": id, "deleted": True})
     else:
-        console().print(f"Deleted {id}.", markup=False)
+        console().print(f"Deleted {id}.")
     return DONE

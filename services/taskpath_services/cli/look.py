@@ -10,21 +10,23 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from taskpath.client import Client, Logs, SetTasksStatuses, TaskDetails, TaskLogs
+from taskpath.client import Client, Instance, Logs, SetTasksStatuses, TaskDetails, TaskLogs
 from taskpath_proto.packets import TaskLogLine
 from taskpath_proto.paths import Pattern
-from taskpath_proto.records import InstanceProgress
+from taskpath_proto.records import TaskStatus
+from taskpath_services.cli.listing import table
 from taskpath_services.cli.live import words
-from taskpath_services.cli.live.bars import STATUS_STYLES, Picture
+from taskpath_services.cli.live.bars import Picture
 from taskpath_services.cli.live.tree import Tree
-from taskpath_services.cli.run import title
+from taskpath_services.cli.run import gone, say_failures, title
 from taskpath_services.cli.session import DONE, Access, console, print_json
 
 AT_ONCE: Final = 16
 """How many logs are read at once."""
+MOST_ITEMS: Final = 20_000
+"""Of a foreach of more items those that failed are not looked for."""
 SHOWN: Final = 4_000
 """How many characters of a value are shown; `--json` prints all of it."""
 
@@ -49,26 +51,15 @@ async def ls(
         print_json(page)
         return DONE
     out = console()
-    if not page.items:
-        out.print("No instances. Create one with [bold]taskpath run WORKFLOW[/bold].")
-        return DONE
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("id", "workflow", "name", "status"):
-        table.add_column(column, no_wrap=True, overflow="ellipsis" if column == "name" else "fold")
-    table.add_column("tasks", justify="right", no_wrap=True)
-    table.add_column("created", justify="right", no_wrap=True)
-    for item in page.items:
-        table.add_row(
-            item.id,
-            item.workflow,
-            item.name or "",
-            Text(item.status.value, style=STATUS_STYLES[item.status]),
-            _far(item.progress),
-            words.moment(item.created_at),
-        )
-    out.print(table)
+    if page.items:
+        # A line that is wider than the terminal is broken by it, and whole when it is copied.
+        out.print(table(page.items, out.width), crop=False, no_wrap=True, overflow="ignore")
+    elif cursor is not None or any((realm, status, workflow, name)):
+        out.print("No instances are like that.")
+    else:
+        out.print(Text.assemble("No instances. Create one with ", ("taskpath run WORKFLOW", "bold"), "."))
     if page.next_cursor:
-        out.print(f"More: --cursor {page.next_cursor}", style="dim")
+        out.print(f"More: --cursor {page.next_cursor}", style="dim", soft_wrap=True)
     return DONE
 
 
@@ -83,40 +74,53 @@ async def show(access: Access, id: str, path: str | None, *, json: bool) -> int:
                 _print_task(path, task)
             return DONE
         instance = await client.get(id)
+        if not json and not instance.deleted:
+            await _add_failed_items(client, instance)
     if json:
         print_json(instance)
         return DONE
     out = console()
+    if instance.deleted:
+        out.print(gone(instance))
+        return DONE
     now = time.time_ns() // 1_000_000
     elapsed = None
     if instance.started_at is not None:
         elapsed = (instance.finished_at or now) - instance.started_at
-    out.print(Picture(Tree.of(instance), title(instance), now, elapsed))
+    tree = Tree.of(instance)
+    out.print(Picture(tree, title(instance), now, elapsed))
+    say_failures(tree, out)
     if instance.data is not None:
         _print_value(out, "data", instance.data)
     return DONE
 
 
+async def _add_failed_items(client: Client, instance: Instance) -> None:
+    """Reads the items that failed of a foreach that was sent as counts only, if that is not too much."""
+    for path, state in list(instance.statuses.items()):
+        rollup = state.rollup
+        if rollup is not None and rollup.failed and rollup.total <= MOST_ITEMS and "[" not in path:
+            items = (await client.get(instance.id, paths=[f"{path}[*]"])).statuses
+            instance.statuses.update(
+                {item: state for item, state in items.items() if state.status is TaskStatus.FAILED}
+            )
+
+
 def _print_task(path: str, task: TaskDetails) -> None:
     out = console()
     head = f"{path}  {task.status.value}" + ("  stale" if task.stale else "")
-    out.print(head, style="bold", markup=False)
+    out.print(head, style="bold", soft_wrap=True)
     if task.execution_time is not None:
-        took = f", took {words.duration(task.duration)}" if task.duration is not None else ""
-        usual = task.expected_duration
-        usually = f", usually {words.duration(usual)}" if usual is not None else ""
-        out.print(
-            f"attempt {task.attempt} at {words.moment(task.execution_time)}{took}{usually}", style="dim"
-        )
+        out.print(_when(task, task.execution_time), style="dim")
     if task.reason:
-        out.print(task.reason, style="yellow", markup=False)
+        out.print(task.reason, style="yellow")
     for attempt in task.attempts[:-1]:
         error = f": {words.error(attempt.error)}" if attempt.error else ""
-        out.print(f"attempt {attempt.attempt} {attempt.status.value}{error}", style="dim", markup=False)
+        out.print(f"attempt {attempt.attempt} {attempt.status.value}{error}", style="dim")
     if task.error is not None:
-        out.print(words.error(task.error), style="red", markup=False, soft_wrap=True)
+        out.print(words.error(task.error), style="red", soft_wrap=True)
         if task.error.traceback:
-            out.print(task.error.traceback.rstrip(), style="dim", markup=False, soft_wrap=True)
+            out.print(task.error.traceback.rstrip(), style="dim", soft_wrap=True)
     values = {
         "argument": task.argument, "result": task.body, "context": task.context,
         "context updaters": task.context_updaters or UNSET,
@@ -126,12 +130,22 @@ def _print_task(path: str, task: TaskDetails) -> None:
             _print_value(out, what, value)
 
 
+def _when(task: TaskDetails, began: int) -> str:
+    """When a task ran; what is above others, and does nothing itself, only has a beginning."""
+    if not task.attempt:
+        return f"began at {words.moment(began)}"
+    took = f", took {words.duration(task.duration)}" if task.duration is not None else ""
+    usual = task.expected_duration
+    usually = f", usually {words.duration(usual)}" if usual is not None else ""
+    return f"attempt {task.attempt} at {words.moment(began)}{took}{usually}"
+
+
 def _print_value(out: Console, what: str, value: Any) -> None:
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     if len(text) > SHOWN:
         text = text[:SHOWN] + f"\n… {words.size(len(text))} in all; --json prints everything"
     out.print(what, style="bold")
-    out.print(text, markup=False, soft_wrap=True)
+    out.print(text, soft_wrap=True)
 
 
 async def logs(access: Access, id: str, path: str | None, *, follow: bool, json: bool) -> int:
@@ -166,7 +180,7 @@ async def _read_logs(client: Client, id: str, path: str | None) -> list[tuple[st
     for task, state in instance.statuses.items():
         if state.rollup is not None:
             note = f"The items of {task} are many, so they are left out; to read them: logs {id} '{task}[*]'"
-            Console(stderr=True).print(note, style="dim", markup=False, highlight=False, soft_wrap=True)
+            Console(stderr=True, markup=False).print(note, style="dim", highlight=False, soft_wrap=True)
     places = asyncio.Semaphore(AT_ONCE)
 
     async def read(task: str) -> Logs:
@@ -228,8 +242,3 @@ def _print_line(path: str | None, line: TaskLogLine) -> None:
     level = "" if line.level == "info" else f"{line.level}: "
     task = "" if path is None else f"{path} "
     sys.stdout.write(f"{words.moment(line.time)} {task}{level}{line.text}\n")
-
-
-def _far(progress: InstanceProgress) -> str:
-    failed = f" ({words.count(progress.failed)} failed)" if progress.failed else ""
-    return f"{words.count(progress.done)} of {words.count(progress.total)}{failed}"

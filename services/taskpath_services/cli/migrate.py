@@ -37,7 +37,7 @@ async def migrate(settings: Settings, *, json: bool) -> int:
     else:
         out = console()
         for store_name, steps in done.items():
-            out.print(f"{store_name}: {', '.join(steps) or 'up to date'}", markup=False)
+            out.print(f"{store_name}: {', '.join(steps) or 'up to date'}")
         out.print(f"partitions: {partitions}")
     if partitions != settings.partitions:
         raise SettingsError(

@@ -35,7 +35,13 @@ Lease = Annotated[Text, setting(LIMITS, "SECONDS", "After such a silence a task 
 MaxBody = Annotated[Text, setting(LIMITS, "BYTES", "Of a request.", "8 MiB")]
 MaxValue = Annotated[Text, setting(LIMITS, "BYTES", "Of data, context or result.", "64 MiB")]
 AuthSecret = Annotated[
-    Text, setting(ACCESS, "SECRET", "Signs tokens; better given by the environment.", "no tokens")
+    Text,
+    setting(
+        ACCESS,
+        "SECRET",
+        "For tokens, which this version does not check: it refuses to start.",
+        "no tokens",
+    ),
 ]
 AllowedOrigins = Annotated[
     Text, setting(ACCESS, "ORIGINS", "Web pages that may use the API, with commas.", "its own")

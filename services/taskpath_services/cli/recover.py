@@ -82,7 +82,7 @@ async def recover(settings: Settings, *, json: bool) -> int:
         return DONE
     out = console()
     for line in _said(sentence(walked), len(walked.ahead), len(unfinished), len(asked), waiting):
-        out.print(line, markup=False, soft_wrap=True)
+        out.print(line, soft_wrap=True)
     return DONE
 
 

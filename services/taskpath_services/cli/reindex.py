@@ -41,7 +41,7 @@ async def reindex(settings: Settings, *, everything: bool, json: bool) -> int:
         )
     else:
         anew = " Every row was written anew." if everything else ""
-        console().print(sentence(walked) + anew, markup=False, soft_wrap=True)
+        console().print(sentence(walked) + anew, soft_wrap=True)
     return DONE
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 from msgspec import UNSET
 from rich.console import Console
+from rich.text import Text
 
 from taskpath.client import Client, Instance, TaskpathError
 from taskpath_proto.errors import ErrorCode
-from taskpath_proto.paths import ROOT
+from taskpath_proto.paths import ROOT, Pattern
 from taskpath_proto.records import InstanceStatus
 from taskpath_services.cli.live import words
 from taskpath_services.cli.live.follow import Form, Viewer
@@ -58,6 +60,8 @@ async def watch(access: Access, id: str, path: str | None, *, logs: bool, json: 
         if instance.deleted:
             return _say_deleted(instance, json)
         paths = None if path is None else [path]
+        if path is not None and Pattern(path).is_path and instance.status is not InstanceStatus.WORKING:
+            await client.task(id, path)  # what is not there will not come either: that is said
         began = instance.started_at
         return await _follow(client, id, title(instance), began, paths=paths, logs=logs, json=json)
 
@@ -84,7 +88,10 @@ async def rerun(
             print_json({"revision": revision})
         else:
             what = f"{path} of {id}" if path else id
-            console().print(f"Started {what}. To see it: [bold]taskpath watch {id}[/bold]")
+            out = console()
+            out.print(
+                Text.assemble(f"Started {what}. To see it: ", (command("watch", id), "bold")), soft_wrap=True
+            )
     return DONE
 
 
@@ -108,7 +115,8 @@ async def _follow(
         status = await viewer.show(paths, _logs(logs, paths), began=began, start=start)
     except asyncio.CancelledError:
         if how is not Form.JSON:
-            out.print(f"It goes on. To come back: [bold]taskpath watch {id}[/bold]")
+            come_back = command("watch", id)
+            out.print(Text.assemble("It goes on. To come back: ", (come_back, "bold")), soft_wrap=True)
         raise
     if how is Form.JSON:
         await _print_last(client, id)
@@ -130,19 +138,28 @@ def say_end(tree: Tree, out: Console) -> None:
     """After the bars: what failed, and what to do about it."""
     if tree.status is not InstanceStatus.FAILED:
         return
+    failed = say_failures(tree, out)
+    if failed:
+        more = command("show", tree.id, failed)
+        again = command("rerun", tree.id, "--mode", "failed", "--watch")
+        out.print(Text.assemble("More of it: ", (more, "bold")), soft_wrap=True)
+        out.print(Text.assemble("To go on from there: ", (again, "bold")), soft_wrap=True)
+
+
+def say_failures(tree: Tree, out: Console) -> str | None:
+    """Says which tasks failed, and why, as far as a person wants to read it; returns the first of them."""
     failed = tree.failures()
     for path, state in failed[:3]:
         if state.error is not None:
-            out.print(f"[red]✗ {path}[/red] {words.error(state.error)}", markup=True, soft_wrap=True)
+            out.print(Text.assemble((f"✗ {path}", "red"), " ", words.error(state.error)), soft_wrap=True)
     if len(failed) > 3:
         out.print(f"  and {words.count(len(failed) - 3)} more", style="dim")
-    if failed:
-        path = failed[0][0]
-        out.print(f"More of it: [bold]taskpath show {tree.id} '{path}'[/bold]", soft_wrap=True)
-        out.print(
-            f"To go on from there: [bold]taskpath rerun {tree.id} --mode failed --watch[/bold]",
-            soft_wrap=True,
-        )
+    return failed[0][0] if failed else None
+
+
+def command(*words: str) -> str:
+    """A command of ours as it is to be typed."""
+    return shlex.join(("taskpath", *words))
 
 
 def _logs(wanted: bool, paths: list[str] | None) -> bool | list[str]:
@@ -153,8 +170,13 @@ def _say_deleted(instance: Instance, json: bool) -> int:
     if json:
         print_json(instance)
     else:
-        console().print(f"{instance.id} was ephemeral; it ended {instance.status.value} and was deleted.")
+        console().print(gone(instance))
     return exit_code(instance.status)
+
+
+def gone(instance: Instance) -> str:
+    """What there is to be said of an ephemeral instance that has ended."""
+    return f"{instance.id} was ephemeral; it ended {instance.status.value} and was deleted."
 
 
 def title(instance: Instance) -> str:

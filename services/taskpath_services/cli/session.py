@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from rich.console import Console
+from rich.text import Text
 
 from taskpath.client import Client, TaskpathError
 from taskpath_proto.errors import ErrorCode
@@ -20,6 +22,9 @@ DONE: Final = 0
 NOT_DONE: Final = 1
 NOT_CARRIED_OUT: Final = 2
 INTERRUPTED: Final = 130
+
+UNBOUNDED: Final = 10_000
+"""How wide a line may be that goes into a file or a pipe."""
 
 
 class Access(NamedTuple):
@@ -52,7 +57,8 @@ def carry_out(work: Coroutine[Any, Any, int]) -> int:
 
 def complain(sentence: str) -> None:
     """Says on standard error why the command was not carried out."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]taskpath:[/] {_escape(sentence)}")
+    said = Text.assemble(("taskpath:", "bold red"), " ", sentence)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(said)
 
 
 def _advice(error: TaskpathError) -> str:
@@ -63,20 +69,17 @@ def _advice(error: TaskpathError) -> str:
     return ""
 
 
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
-
-
 def exit_code(status: InstanceStatus | None) -> int:
     """What a command that watched an instance exits with; one that rests with a part of it run is fine."""
     return DONE if status in (InstanceStatus.DONE, InstanceStatus.INACTIVE) else NOT_DONE
 
 
 def console() -> Console:
-    """Where people read."""
-    return Console(highlight=False)
+    """Where people read: what they wrote themselves is no markup, and only a terminal has an edge."""
+    out = Console(highlight=False, markup=False)
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        out.width = UNBOUNDED
+    return out
 
 
 def form(json: bool, out: Console) -> Form:

@@ -52,9 +52,9 @@ def serve(reference: str, flags: Mapping[str, Any]) -> int:
 
 
 async def _serve(reference: str, app: App, settings: Settings) -> int:
-    system = Embedded(app, settings)
     stop = asyncio.Event()
     try:
+        system = Embedded(app, settings)
         await system.start()
     except (SettingsError, TaskpathError) as error:
         complain(str(error))
@@ -90,9 +90,7 @@ def announce(out: Console, reference: str, app: App, url: str, settings: Setting
     out.print(facts)
     if app.workflows:
         where = "" if url == DEFAULT_URL else f" --url {url}"
-        out.print(
-            f"\nIn another terminal: [bold]taskpath run {next(iter(app.workflows))}{where}[/bold]",
-            soft_wrap=True,
-        )
-    out.print("[dim]Ctrl-C stops.[/dim]\n")
+        run = f"taskpath run {next(iter(app.workflows))}{where}"
+        out.print(Text.assemble("\nIn another terminal: ", (run, "bold")), soft_wrap=True)
+    out.print("Ctrl-C stops.\n", style="dim")
     sys.stdout.flush()

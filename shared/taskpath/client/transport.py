@@ -187,13 +187,20 @@ class Transport:
 
     def unreachable(self, reason: BaseException) -> TaskpathError:
         """The error for a gateway that cannot be reached."""
-        if isinstance(reason, aiohttp.ClientConnectorError):
+        if isinstance(reason, aiohttp.ClientConnectorCertificateError):
+            why = f"its certificate is not trusted: {reason.certificate_error}"
+        elif isinstance(reason, aiohttp.ClientConnectorSSLError):
+            wrong: str = getattr(reason.os_error, "reason", None) or "an error"
+            why = f"TLS fails: {wrong.replace('_', ' ').lower()}"
+        elif isinstance(reason, aiohttp.ClientConnectorError):
             number = reason.os_error.errno
-            why = os.strerror(number) if number is not None and number > 0 else str(reason.os_error)
+            why = (os.strerror(number) if number is not None and number > 0 else str(reason.os_error)).lower()
         else:
-            why = str(reason) or "it does not answer" if isinstance(reason, TimeoutError) else str(reason)
+            why = str(reason).lower()
+            if isinstance(reason, TimeoutError):
+                why = why or "it does not answer"
         why = why or type(reason).__name__
-        return TaskpathError(ErrorCode.UNAVAILABLE, f"No gateway answers at {self.url} ({why.lower()}).")
+        return TaskpathError(ErrorCode.UNAVAILABLE, f"No gateway answers at {self.url} ({why}).")
 
     def _refusal(self, status: int, raw: bytes) -> TaskpathError:
         try:

@@ -8,6 +8,8 @@ import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final
 
+from rich.text import Text
+
 from taskpath.runtime.buses import bus_of
 from taskpath.runtime.settings import Settings, SettingsError
 from taskpath_proto.errors import TaskpathError
@@ -22,7 +24,7 @@ from taskpath_services.storage.records.contract import RecordStore
 from taskpath_services.storage.stores import index_of, records_of
 
 _OTHERS: Final = frozenset({"TASKPATH_URL", "TASKPATH_TOKEN"})
-_MARKS: Final = {"ok": "[green]✓[/]", "note": "[yellow]•[/]", "wrong": "[red]✗[/]"}
+_MARKS: Final = {"ok": ("✓", "green"), "note": ("•", "yellow"), "wrong": ("✗", "red")}
 
 
 async def doctor(
@@ -67,8 +69,8 @@ async def doctor(
 def _say(findings: list[Finding], code: int) -> None:
     out = console()
     for finding in findings:
-        out.print(f"{_MARKS[finding.verdict]} [bold]{finding.check}[/]", end="  ")
-        out.print(finding.message, markup=False, soft_wrap=True)
+        out.print(Text.assemble(_MARKS[finding.verdict], " ", (finding.check, "bold")), end="  ")
+        out.print(finding.message, soft_wrap=True)
     count = sum(finding.verdict is Verdict.WRONG for finding in findings)
     out.print("Everything is well." if code == DONE else f"{count} wrong.", style="bold")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -39,6 +41,10 @@ STATUS_STYLES = {
 }
 
 
+SHORTEST: Final = 16
+"""So much of a title is shown beside everything else; if there is less room, the id has a line of its own."""
+
+
 class Picture:
     """An instance at a moment, as something that rich can print.
 
@@ -60,22 +66,23 @@ class Picture:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         fancy = options.encoding.startswith("utf") and not options.legacy_windows
         width = options.max_width
-        height = max(options.max_height - 5, 3) if self._hint and console.is_terminal else None
+        heads = self._heads(width)
+        height = max(options.max_height - 4 - len(heads), 3) if self._hint and console.is_terminal else None
         lines = rows(self._tree, self._now, height)
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True, overflow="ellipsis", min_width=min(16, width // 3))
         if width >= 110:
             longest = max((len(line.description) for line in lines), default=0)
             table.add_column(no_wrap=True, overflow="ellipsis", style="dim", width=min(longest, width // 4))
-        table.add_column(width=max(10, min(28, width // 6)))
+        table.add_column(width=max(10, min(28, width // 6)) if width >= 48 else 4)
         table.add_column(no_wrap=True, justify="right", min_width=self._amount_width())
         table.add_column(no_wrap=True, justify="right", min_width=6, style="dim")
         if width >= 72:
             table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-            table.expand = True
+            table.expand = console.is_terminal
         for line in lines:
             table.add_row(*self._cells(line, width, fancy))
-        parts: list[RenderableType] = [self._head(), table]
+        parts: list[RenderableType] = [*heads, table]
         if self._hint:
             parts.append(Text(self._hint, style="dim"))
         yield Group(*parts)
@@ -86,11 +93,20 @@ class Picture:
         most = max((rollup.total for rollup in totals if rollup), default=0)
         return len(f"{most:,} of {most:,}") if most else 4
 
-    def _head(self) -> Text:
+    def _heads(self, width: int) -> list[Text]:
+        """The first line, or two if one is too narrow: of these things only the title may be cut."""
+        id, facts = Text(self._tree.id, style="dim"), self._facts()
+        title = Text(self._title, style="bold", no_wrap=True)
+        room = width - id.cell_len - facts.cell_len - 4
+        if room >= min(title.cell_len, SHORTEST):
+            title.truncate(room, overflow="ellipsis")
+            return [Text.assemble(title, "  ", id, "  ", facts, no_wrap=True)]
+        title.truncate(max(1, width - facts.cell_len - 2), overflow="ellipsis")
+        return [Text.assemble(title, "  ", facts, no_wrap=True, overflow="ellipsis"), id]
+
+    def _facts(self) -> Text:
         status = self._tree.status or InstanceStatus.INACTIVE
-        head = Text(no_wrap=True, overflow="ellipsis")
-        head.append(self._title, style="bold")
-        head.append(f"  {self._tree.id}  ", style="dim")
+        head = Text()
         head.append("deleted" if self._tree.deleted else status.value, style=STATUS_STYLES[status])
         progress = self._tree.progress
         if progress.total and status is not InstanceStatus.INACTIVE:

@@ -111,7 +111,7 @@ class Viewer:
         return Picture(self.tree, self._title, now, now - self._began, hint)
 
     async def _show_lines(self, paths: Sequence[str] | None, logs: bool | Sequence[str]) -> None:
-        lines = Lines(self.tree)
+        lines = Lines(self.tree, items=any("[" in path for path in paths or ()))
 
         def say(change: Change) -> None:
             if self._form is Form.JSON:

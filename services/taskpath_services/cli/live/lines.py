@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from taskpath.client import Change, ExecutionError, Resync, SetTasksStatuses, SetWorkflowStatus, TaskState
+from taskpath_proto.errors import ErrorInfo
 from taskpath_proto.paths import ROOT
 from taskpath_proto.records import InstanceStatus, TaskStatus
 from taskpath_services.cli.live import words
@@ -19,10 +20,13 @@ class Lines:
 
     Args:
         tree: the state after each change.
+        items: whether items, and what is below them, are worth lines also when nothing is wrong with them.
     """
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, *, items: bool = False) -> None:
         self._tree = tree
+        self._items = items
+        self._failed: dict[str, str] = {}
         self._said: dict[str, tuple[object, ...]] = {}
         self._steps: dict[str, int] = {}
         self._status: InstanceStatus | None = None
@@ -40,21 +44,24 @@ class Lines:
         elif isinstance(change, Resync):
             yield f"# started over: {change.reason}"
         elif isinstance(change, ExecutionError) and change.task_path not in self._said:
-            yield f"{change.task_path} failed: {words.error(change.error)}"
+            # Its status says the same, maybe later, and then not once more.
+            line = self._failed[change.task_path] = _failure(change.task_path, change.error)
+            yield line
 
     def _task(self, path: str, state: TaskState, now: int) -> Iterator[str]:
         retry = state.retry
         waits = retry is not None and retry.next_at is not None and state.status is TaskStatus.QUEUED
-        failed = state.status is TaskStatus.FAILED
-        if path.endswith("]") and not waits and not failed:
+        wrong = state.status is TaskStatus.FAILED and state.error is not None
+        if "[" in path and not (self._items or waits or wrong):
             return
         if state.status in OVER or waits or state.status is TaskStatus.RUNNING:
             said = (state.status, state.attempt, waits)
             if self._said.get(path) != said:
                 self._said[path] = said
-                yield self._line(path, state, now)
-        task = self._tree.tasks.get(path)
-        if task is not None and task.foreach and state.status in (TaskStatus.RUNNING, TaskStatus.QUEUED):
+                line = self._line(path, state, now)
+                if self._failed.pop(path, None) != line:
+                    yield line
+        if self._tree.is_foreach(path) and state.status in (TaskStatus.RUNNING, TaskStatus.QUEUED):
             yield from self._far(path)
 
     def _far(self, path: str) -> Iterator[str]:
@@ -66,7 +73,8 @@ class Lines:
         if step > self._steps.get(path, 0):
             self._steps[path] = step
             failed = f", {words.count(rollup.failed)} failed" if rollup.failed else ""
-            yield f"{path} {words.count(over)} of {words.count(rollup.total)}{failed}"
+            done = words.count(rollup.ok + rollup.skipped)
+            yield f"{path} {done} of {words.count(rollup.total)}{failed}"
 
     def _line(self, path: str, state: TaskState, now: int) -> str:
         retry = state.retry
@@ -74,6 +82,10 @@ class Lines:
             reason = f": {words.error(state.error)}" if state.error is not None else ""
             return f"{path} is tried again, attempt {retry.try_} of {retry.attempts}{reason}"
         if state.status is TaskStatus.FAILED and state.error is not None:
-            return f"{path} failed: {words.error(state.error)}"
+            return _failure(path, state.error)
         took = self._tree.time(path, now) if state.status in OVER else None
         return f"{path} {state.status.value}" + ("" if took is None else f" {words.duration(took)}")
+
+
+def _failure(path: str, error: ErrorInfo) -> str:
+    return f"{path} failed: {words.error(error)}"

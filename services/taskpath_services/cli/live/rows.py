@@ -148,7 +148,8 @@ def _rollup_progress(state: TaskState, rollup: RollupView) -> tuple[float | None
     over = rollup.ok + rollup.failed + rollup.skipped + rollup.cancelled
     if rollup.total == 0:
         return (1.0 if state.status in OVER else 0.0), ""
-    return over / rollup.total, f"{words.count(over)} of {words.count(rollup.total)}"
+    done = words.count(rollup.ok + rollup.skipped)
+    return over / rollup.total, f"{done} of {words.count(rollup.total)}"
 
 
 def _rollup_note(rollup: RollupView, retried: int) -> str:

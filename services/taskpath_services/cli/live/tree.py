@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -25,6 +26,8 @@ IDLE: Final = TaskState(
     status=TaskStatus.INACTIVE, stale=False, execution_time=None, duration=None, attempt=0
 )
 """What a status that was never sent means."""
+
+_INDEX: Final = re.compile(r"\[\d+\]")
 
 
 class Tree:
@@ -86,17 +89,31 @@ class Tree:
         return self._states.get(path, IDLE)
 
     def children(self, path: str) -> list[str]:
-        """The described tasks right below one, in order; below ``#`` the root tasks."""
-        return self._children.get(path, [])
+        """The tasks right below one, in order; below ``#`` the root tasks.
+
+        Those below the items of a foreach are described once for all of them.
+        """
+        below = self._children.get(path)
+        if below is not None or "[" not in path:
+            return below or []
+        described = _described(path)
+        below = self._children.get(described.removesuffix("[*]"), [])
+        return [path + child[len(described) :] for child in below]
+
+    def is_foreach(self, path: str) -> bool:
+        """Whether a task is a foreach, also one below an item of another."""
+        task = self.tasks.get(path) or self.tasks.get(_described(path))
+        return task is not None and task.foreach is True
 
     def rollup(self, path: str) -> RollupView | None:
         """How many tasks below a group or foreach have which status; None for a plain task."""
         sent = self.state(path).rollup
         if sent is not None:
             return sent
-        if self.tasks[path].foreach:
-            return _count(self.items.get(path, {}).values(), self.tasks[path].count or 0)
-        below = self._children.get(path)
+        if self.is_foreach(path):
+            task = self.tasks.get(path)
+            return _count(self.items.get(path, {}).values(), (task.count if task else None) or 0)
+        below = self.children(path)
         return _sum(self._part(child) for child in below) if below else None
 
     def moves(self, path: str) -> bool:
@@ -117,7 +134,7 @@ class Tree:
             return max(0, now - start)
         if state.status not in OVER:
             return None
-        if self.tasks[path].foreach or self.children(path):
+        if self.is_foreach(path) or self.children(path):
             end = self._end(path)
             return None if end is None else max(0, end - start)
         return state.duration
@@ -125,16 +142,14 @@ class Tree:
     def _start(self, path: str) -> int | None:
         """When a task started; a group without a function of its own starts with the first below it."""
         start = self.state(path).execution_time
-        if start is not None or self.tasks[path].foreach:
+        if start is not None or self.is_foreach(path):
             return start
         return min(filter(None, map(self._start, self.children(path))), default=None)
 
     def _end(self, path: str) -> int | None:
         """When the last of what is below a group ended: as told, else as seen; None if neither."""
-        if self.tasks[path].foreach:
-            ends = [_end_of(state) for state in self.items.get(path, {}).values()]
-        else:
-            ends = [self._end(child) or _end_of(self.state(child)) for child in self.children(path)]
+        below = self.items.get(path, ()) if self.is_foreach(path) else self.children(path)
+        ends = [self._end(child) or _end_of(self.state(child)) for child in below]
         return max(filter(None, ends), default=self._over_at.get(path))
 
     def failures(self) -> list[tuple[str, TaskState]]:
@@ -180,6 +195,11 @@ class Tree:
             del self._states[known]
             if known.endswith("]"):
                 self.items.get(known[: known.rindex("[")], {}).pop(known, None)
+
+
+def _described(path: str) -> str:
+    """The path under which a task below an item is described."""
+    return _INDEX.sub("[*]", path)
 
 
 def _is_under(path: str | None, gone: frozenset[str]) -> bool:
