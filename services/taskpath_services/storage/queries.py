@@ -56,6 +56,9 @@ MAX_PATTERNS: Final = 100
 UNKNOWN_PATIENCE: Final = 2_000
 """An instance that is asked for at a revision and not there may be on its way; for so many ms."""
 
+ANSWER_MS: Final = 500
+"""So long before its deadline a caller is told that a revision has not come; in ms."""
+
 FIRST_LOOK: Final = 0.01
 LAST_LOOK: Final = 0.2
 """Seconds between two looks for a revision: doubled from the first to the last."""
@@ -239,7 +242,11 @@ class Queries(Service):
         return BlobPut(value=Blob(query.path, query.name, query.version, size))
 
     async def _await_revision(self, id: str, revision: int, deadline: int) -> bool:
-        """Waits until storage has a revision of an instance; false if there is no such instance."""
+        """Waits until storage has a revision of an instance; false if there is no such instance.
+
+        Raises:
+            TaskpathError: UNAVAILABLE, in time for the answer, if it does not come.
+        """
         if revision <= 0:
             return True
         given_up = self._clock.now() + UNKNOWN_PATIENCE
@@ -254,6 +261,12 @@ class Queries(Service):
                     return True
                 if standing.revision is None and given_up <= self._clock.now() and given_up < deadline:
                     return False
+                if standing.revision is not None and deadline - self._clock.now() <= ANSWER_MS:
+                    raise TaskpathError(
+                        ErrorCode.UNAVAILABLE,
+                        f"The instance is at revision {standing.revision}; {revision} did not come in time. "
+                        "Try again.",
+                    )
                 # What another replica commits is not heard of here, so it is looked for.
                 await first_of(asyncio.shield(arrived), self._clock.sleep(pause))
                 pause = min(2 * pause, LAST_LOOK)

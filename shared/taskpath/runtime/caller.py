@@ -98,7 +98,7 @@ class Caller(Service):
                 response = await answered
         except TimeoutError:
             raise TaskpathError(
-                ErrorCode.UNAVAILABLE, f"{mailbox} gave no answer within {limit:g} s; try again."
+                ErrorCode.UNAVAILABLE, f"{_whom(mailbox)} gave no answer within {limit:g} s; try again."
             ) from None
         except BusLost:
             raise _unreachable() from None
@@ -184,3 +184,8 @@ def answer(call: Call, result: Response | TaskpathError) -> Answer:
     if isinstance(result, TaskpathError):
         return Answer(call=call.call, error=result.info)
     return Answer(call=call.call, body=result)
+
+
+def _whom(mailbox: str) -> str:
+    """Who reads a mailbox, as people call it."""
+    return "The scheduler" if mailbox.startswith("scheduler.") else "The storage"
