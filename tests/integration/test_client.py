@@ -216,6 +216,11 @@ def test_what_is_no_address_is_refused(url: str, monkeypatch: pytest.MonkeyPatch
         Client(url)
 
 
+@pytest.mark.parametrize("given", ["http://x/jobs", "http://x/jobs/", "http://x/jobs/api/v1"])
+def test_an_address_may_end_in_whatever_people_copy(given: str) -> None:
+    assert Client(given).url == "http://x/jobs"
+
+
 async def test_a_result_is_decoded_to_a_type(gateway: Gateway, client: Client) -> None:
     class Photo(msgspec.Struct):
         id: int

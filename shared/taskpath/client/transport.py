@@ -50,7 +50,7 @@ class Transport:
     """The connection of a client to one gateway.
 
     Args:
-        url: of the gateway, ``http://`` or ``https://``; it may have a path.
+        url: of the gateway, ``http://`` or ``https://``; it may have a path. That of the API is added here.
         token: sent as a bearer token, if there is one.
         patience: for how many seconds a request is repeated while the gateway cannot be reached.
 
@@ -59,7 +59,7 @@ class Transport:
     """
 
     def __init__(self, url: str, token: str | None, patience: float) -> None:
-        self.url = url.rstrip("/")
+        self.url = url.rstrip("/").removesuffix(API)
         self.patience = patience
         self._token = token
         self._session: aiohttp.ClientSession | None = None
