@@ -6,7 +6,7 @@ import pytest
 
 from taskpath_proto.errors import ErrorCode, TaskpathError
 from taskpath_proto.events import ExecutorAnnounced, ExecutorBeat, WorkflowAnnouncement
-from taskpath_services.gateway.directory import AWAY_MS, Directory
+from taskpath_services.gateway.directory import AWAY_MS, MOST_NAMED, Directory
 from taskpath_services.gateway.pace import BURST, INTERVAL_MS, Pace
 
 NOW = 1_700_000_000_000
@@ -70,6 +70,11 @@ def test_a_workflow_is_served_away_or_unknown() -> None:
     assert directory.find("album", NOW + AWAY_MS - 1).queue == "q"
     assert code(directory, "album", NOW + AWAY_MS) is ErrorCode.NO_EXECUTOR
     assert code(directory, "other", NOW) is ErrorCode.UNKNOWN_WORKFLOW
+    with pytest.raises(TaskpathError, match=r"no workflow 'other'; there is album\.$"):
+        directory.find("other", NOW)
+    directory.hear(announced("many", *(f"w{number}" for number in range(MOST_NAMED))), NOW)
+    with pytest.raises(TaskpathError, match=r"GET /api/v1/workflows lists them\.$"):
+        directory.find("other", NOW)
     directory.hear(announced("e", "album", leaving=True), NOW + AWAY_MS)
     assert code(directory, "album", NOW + AWAY_MS) is ErrorCode.NO_EXECUTOR
 

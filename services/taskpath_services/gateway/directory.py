@@ -14,6 +14,9 @@ from taskpath_proto.packets import ExecutorView, WorkflowView
 AWAY_MS: Final = 15_000
 """An executor that was not heard of for so long is away."""
 
+MOST_NAMED: Final = 10
+"""If there are no more workflows, all of them are named to who has asked for another."""
+
 _FORGET_MS: Final = 10 * 60_000
 _MOST_EXECUTORS: Final = 10_000
 _MOST_WORKFLOWS: Final = 10_000
@@ -64,13 +67,19 @@ class Directory:
                 raise TaskpathError(ErrorCode.NO_EXECUTOR, "No executor has been heard of yet; try again.")
             raise TaskpathError(
                 ErrorCode.UNKNOWN_WORKFLOW,
-                f"There is no workflow {name!r}; GET /api/v1/workflows lists them.",
+                f"There is no workflow {name!r}; {self._named()}.",
             )
         if not any(self._serving(name, now)):
             raise TaskpathError(
                 ErrorCode.NO_EXECUTOR, f"Every executor that serves the workflow {name!r} is away; try again."
             )
         return workflow
+
+    def _named(self) -> str:
+        """Which workflows there are, or where to find them."""
+        if len(self._workflows) > MOST_NAMED:
+            return "GET /api/v1/workflows lists them"
+        return f"there is {', '.join(sorted(self._workflows)) or 'none'}"
 
     def workflows(self, now: int) -> list[WorkflowView]:
         """The known workflows by name, with the executors that serve each now."""
