@@ -173,3 +173,12 @@ async def test_an_instance_is_deleted_after_a_question(world: World) -> None:
     await world.button("Delete", world.page.get_by_role("dialog")).click()
     await expect(world.page.locator(".state")).to_contain_text("Nothing here yet: start a workflow.")
     assert world.page.url == f"{world.url}/"
+
+
+async def test_an_address_where_nothing_is_says_so(world: World, complaints: list[str]) -> None:
+    for address in ("/nope", "/i/x/tasks"):
+        response = await world.page.goto(f"{world.url}{address}")
+        assert response is not None
+        assert response.status == 404
+        await expect(world.page.locator("h1")).to_have_text("There is no such page")
+    forgive(complaints, "404")

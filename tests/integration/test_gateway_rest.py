@@ -332,6 +332,21 @@ async def test_the_page_is_served_and_nothing_beside_it(gateway: Running) -> Non
         writer.close()
 
 
+async def test_who_looks_for_a_page_gets_it_where_there_is_nothing(gateway: Running) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for path in ("/nope", "/i/x/tasks", "/apiary"):
+        async with gateway.http.get(path, headers=browser) as response:
+            assert (response.status, response.content_type) == (404, "text/html")
+            assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+        async with gateway.http.get(path) as response:
+            assert (response.status, response.content_type) == (404, "application/json")
+    for path in ("/api/v1/nope", "/api", "/ws/x", "/metrics/x", "/healthz/x", "/readyz/x"):
+        async with gateway.http.get(path, headers=browser) as response:
+            assert (response.status, response.content_type) == (404, "application/json")
+    async with gateway.http.post("/nope", headers=browser) as response:
+        assert (response.status, response.content_type) == (405, "application/json")
+
+
 async def test_answers_are_json_of_the_contract(gateway: Running) -> None:
     gateway.system.create("i")
     async with gateway.http.get("/api/v1/instances/i") as response:
