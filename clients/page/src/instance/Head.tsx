@@ -12,7 +12,7 @@ import { Actions } from './Actions.js';
 import { useCommands } from './commands.js';
 import { useGroup, useLive, useSnapshot } from './live.js';
 import type { DocumentOf } from './useDocument.js';
-import { elapsed } from './words.js';
+import { elapsed, endOf } from './words.js';
 
 /** What an instance is called, how far it is, and what can be done with it. */
 export function Head({ document: { instance } }: { document: DocumentOf }) {
@@ -27,7 +27,7 @@ export function Head({ document: { instance } }: { document: DocumentOf }) {
   const fraction = useFraction();
   useTitle(status === null ? name : working ? `${format.percent(fraction)} ${name}` : `${name}, ${status}`);
   const start = span.start ?? instance?.startedAt ?? null;
-  const end = working ? now : (span.end ?? instance?.finishedAt ?? null);
+  const end = working ? now : endOf(status, span.end, instance?.finishedAt ?? null);
   const notes = [
     status === null ? '' : `${format.count(progress.done)} of ${format.count(progress.total)}`,
     progress.running > 0 ? `${format.count(progress.running)} running` : '',

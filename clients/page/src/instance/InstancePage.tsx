@@ -61,7 +61,7 @@ function Shown({ id, path, view }: InstancePageProps) {
             <TreeFilter wanted={wanted} onChange={setWanted} />
             <IconButton icon="info" label="About this instance" className="only-narrow" onClick={() => setAbout(true)} />
           </div>
-          <Tree selected={path} view={view} wanted={wanted} onSelect={select} />
+          <Tree selected={path} view={view} wanted={wanted} finishedAt={document.instance?.finishedAt ?? null} onSelect={select} />
         </div>
         <aside className="panel-side" aria-label="Details">
           {path === null ? (

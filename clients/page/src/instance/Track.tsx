@@ -8,16 +8,21 @@ import type { Group } from './tally.js';
 import { useTimeline } from './timeline.js';
 import { totalOf } from './words.js';
 
+/** However short it was, so much of it is seen, in pixels; also of what ended with the run. */
+const THINNEST = 3;
+
 /** A task on the timeline: when it ran, and until now if it still does. */
 export function Track({ path, task, span, group }: { path: string; task: TaskSnapshot; span: Span; group: Group }) {
-  const { scale: cell, tick } = useTimeline();
+  const { scale: cell, whole, tick } = useTimeline();
   const scale = useCell(cell);
   const { tally, instance } = useLive();
   const lasts = isActive(task.status) && span.start !== null;
   const now = useNow(lasts, tick);
-  // When the last item of a collapsed foreach ended was not sent: no later than when the next task began.
+  // When the last item of a collapsed foreach ended was not sent: no later than when the next task began, or the run ended.
   const isOpenEnded = task.rollup !== undefined && !lasts;
-  const known = isOpenEnded ? { start: span.start, end: endBound(path, span, instance.store.getSnapshot().tree, tally) } : span;
+  const { tree, status } = instance.store.getSnapshot();
+  const last = status === 'working' ? tally.group(paths.ROOT).span.end : whole.get().to;
+  const known = isOpenEnded ? { start: span.start, end: endBound(path, span, last, tree, tally) } : span;
   const place = placeOf(known, scale, now);
   if (!place) return <span className="track" />;
   // How far it usually goes, behind what runs, for as long as it has not gone farther.
@@ -32,7 +37,7 @@ export function Track({ path, task, span, group }: { path: string; task: TaskSna
         data-status={task.status}
         data-open={isOpenEnded}
         title={titleOf(task, known, now)}
-        style={{ left: `${place.left * 100}%`, width: `${place.width * 100}%` }}
+        style={{ left: `min(${place.left * 100}%, 100% - ${THINNEST}px)`, width: `${place.width * 100}%`, minWidth: THINNEST }}
       >
         {share === null || !lasts ? null : <span className="share" style={{ width: `${share * 100}%` }} />}
       </span>
@@ -46,7 +51,7 @@ function shareOf(group: Group, count: number | null): number | null {
   return total === 0 ? null : (ok + failed + skipped + cancelled) / total;
 }
 
-function endBound(path: string, { start, end }: Span, tree: { children(path: string): string[] }, tally: { group(path: string): Group; state(path: string): { executionTime: number | null } | undefined }): number | null {
+function endBound(path: string, { start, end }: Span, last: number | null, tree: { children(path: string): string[] }, tally: { group(path: string): Group; state(path: string): { executionTime: number | null } | undefined }): number | null {
   for (let at: string | null = path; at !== null && at !== paths.ROOT; at = paths.parent(at)) {
     const siblings: string[] = tree.children(paths.parent(at) ?? paths.ROOT);
     for (const next of siblings.slice(siblings.indexOf(at) + 1)) {
@@ -54,7 +59,7 @@ function endBound(path: string, { start, end }: Span, tree: { children(path: str
       if (began !== null && start !== null && began >= start) return began;
     }
   }
-  return Math.max(end ?? 0, tally.group(paths.ROOT).span.end ?? 0) || null;
+  return Math.max(end ?? 0, last ?? 0) || null;
 }
 
 function titleOf(task: TaskSnapshot, { start, end }: Span, now: number): string {

@@ -18,11 +18,13 @@ export interface TreeProps {
   selected: string | null;
   view: View;
   wanted: Wanted;
+  /** When the instance ended, ms since epoch. */
+  finishedAt: number | null;
   onSelect: (path: string | null) => void;
 }
 
 /** The tasks of an instance as rows, however many there are; beside each what it says, or when it ran. */
-export function Tree({ selected, view, wanted, onSelect }: TreeProps) {
+export function Tree({ selected, view, wanted, finishedAt, onSelect }: TreeProps) {
   const { instance, id } = useLive();
   const shape = useShape();
   const isLoading = useField('isLoading');
@@ -115,7 +117,7 @@ export function Tree({ selected, view, wanted, onSelect }: TreeProps) {
       <div className="tree" data-view={view}>
         {view === 'timeline' ? (
           <>
-            <Keeper />
+            <Keeper finishedAt={finishedAt} />
             <Axis />
           </>
         ) : null}

@@ -7,6 +7,7 @@ import { IconButton } from '../ui/Button.js';
 import { useNow } from '../ui/clock.js';
 import { Cell, useCell } from '../ui/store.js';
 import { useGroup, useSnapshot } from './live.js';
+import { endOf } from './words.js';
 
 export interface Timeline {
   /** What is seen of the run. */
@@ -39,21 +40,26 @@ export function useScale(): Timeline {
   return useMemo(() => ({ ...cells, tick, zoom: (to: Scale | null) => cells.part.set(to) }), [cells, tick]);
 }
 
-/** Lets the scale follow the run until a part of it is chosen. */
-export function Keeper() {
+/**
+ * Lets the scale follow the run until a part of it is chosen.
+ *
+ * @param finishedAt when the instance ended, which may be after all that was sent of its tasks
+ */
+export function Keeper({ finishedAt }: { finishedAt: number | null }) {
   const { scale, whole, part: chosen, tick } = useTimeline();
   const { span } = useGroup(paths.ROOT);
   const { status, isLive } = useSnapshot();
   const working = status === 'working';
   const now = useNow(working && isLive, tick);
   const part = useCell(chosen);
-  const { start, end } = span;
+  const { start } = span;
+  const end = endOf(status, span.end, finishedAt);
   useEffect(() => {
-    const run = wholeOf({ start, end: working ? null : end }, now, whole.get());
+    const run = wholeOf({ start, end }, now, whole.get());
     if (!same(run, whole.get())) whole.set(run);
     const shown = part ?? whole.get();
     if (!same(shown, scale.get())) scale.set(shown);
-  }, [scale, whole, start, end, working, now, part]);
+  }, [scale, whole, start, end, now, part]);
   return null;
 }
 

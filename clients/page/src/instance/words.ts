@@ -1,6 +1,6 @@
 /** What a row says of its task. Pure. */
 import { type TaskSnapshot, format } from '@taskpath/react';
-import { type Span, isActive } from '@taskpath/react/core';
+import { type InstanceStatus, type Span, isActive } from '@taskpath/react/core';
 import type { Counts, Group } from './tally.js';
 
 export interface Says {
@@ -52,6 +52,17 @@ export function spanOf(task: TaskSnapshot, group: Group): Span {
 
 function isOver(task: TaskSnapshot): boolean {
   return !isActive(task.status);
+}
+
+/**
+ * When the last run of an instance ended, as far as is known; null while it lasts, and if it never ended.
+ *
+ * @param end of the last task that was sent; the items of a collapsed foreach were not
+ * @param finishedAt as it is stored, which may be of the run before until it was read again
+ */
+export function endOf(status: InstanceStatus | null, end: number | null, finishedAt: number | null): number | null {
+  if (status === 'working' || (end === null && finishedAt === null)) return null;
+  return Math.max(end ?? 0, finishedAt ?? 0);
 }
 
 /** How long something lasts that is not over: in whole seconds, as it ticks. */
