@@ -11,13 +11,14 @@ import { Progress } from '../ui/Progress.js';
 import { useRemembered } from '../ui/remember.js';
 import { TaskActions } from './Actions.js';
 import { useGroup, useLive, useTaskState } from './live.js';
-import { countsText, spanOf, timeText, totalOf } from './words.js';
+import { countsText, looking, spanOf, timeText, totalOf } from './words.js';
 
 /** The selected task: how it stands, its result, its log, and all that is kept of it. */
 export function Panel({ path, onClose }: { path: string; onClose: () => void }) {
   const { id } = useLive();
-  const task = useTaskState(path);
-  const group = useGroup(path, task.isGroup);
+  const state = useTaskState(path);
+  const group = useGroup(path, state.isGroup);
+  const task = looking(state, group);
   const { record, error } = useTaskRecord(id, path);
   const now = useNow(task.status === 'running' || task.retry?.nextAt !== undefined);
   const span = spanOf(task, group);

@@ -7,7 +7,7 @@ import { useGroup, useTaskState } from './live.js';
 import type { TaskRow as Place } from './rows.js';
 import type { Counts, Group } from './tally.js';
 import { Track } from './Track.js';
-import { countsText, saysOf, spanOf, timeText, totalOf } from './words.js';
+import { countsText, looking, overOf, saysOf, spanOf, timeText, totalOf } from './words.js';
 
 export interface TaskRowProps extends Omit<Place, 'kind'> {
   top: number;
@@ -22,8 +22,8 @@ export interface TaskRowProps extends Omit<Place, 'kind'> {
 /** One task of the tree. It is drawn again only when something of it has changed. */
 export const TaskRow = memo(function TaskRow(props: TaskRowProps) {
   const { path, level, isGroup, isOpen, isSelected, isFocused, hasTrack, onSelect, onToggle } = props;
-  const task = useTaskState(path);
   const group = useGroup(path, isGroup);
+  const task = looking(useTaskState(path), group);
   const now = useNow(task.status === 'running' || task.retry?.nextAt !== undefined);
   const clicked = (event: MouseEvent) => {
     const toggles = isGroup && (event.target as Element).closest('.toggle');
@@ -84,7 +84,7 @@ function barOf(task: TaskSnapshot, group: Group) {
     const total = totalOf(group.below, task.count);
     const { below } = group;
     if (total === 0) return null;
-    return <Progress parts={partsOf(below, total)} fraction={(below.ok + below.failed + below.skipped + below.cancelled) / total} label={task.name} text={countsText(below, task.count)} />;
+    return <Progress parts={partsOf(below, total)} fraction={overOf(below) / total} label={task.name} text={countsText(below, task.count)} />;
   }
   if (task.status === 'running' && task.progress) {
     const { fraction } = task.progress;

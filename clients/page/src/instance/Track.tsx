@@ -6,7 +6,7 @@ import { useCell } from '../ui/store.js';
 import { useLive } from './live.js';
 import type { Group } from './tally.js';
 import { useTimeline } from './timeline.js';
-import { totalOf } from './words.js';
+import { overOf, totalOf } from './words.js';
 
 /** However short it was, so much of it is seen, in pixels; also of what ended with the run. */
 const THINNEST = 3;
@@ -47,8 +47,7 @@ export function Track({ path, task, span, group }: { path: string; task: TaskSna
 
 function shareOf(group: Group, count: number | null): number | null {
   const total = totalOf(group.below, count);
-  const { ok, failed, skipped, cancelled } = group.below;
-  return total === 0 ? null : (ok + failed + skipped + cancelled) / total;
+  return total === 0 ? null : overOf(group.below) / total;
 }
 
 function endBound(path: string, { start, end }: Span, last: number | null, tree: { children(path: string): string[] }, tally: { group(path: string): Group; state(path: string): { executionTime: number | null } | undefined }): number | null {

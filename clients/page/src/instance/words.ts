@@ -16,14 +16,28 @@ export function totalOf(below: Counts, count: number | null): number {
   return Math.max(known, count ?? 0);
 }
 
-export function overOf(below: Counts): number {
-  return below.ok + below.failed + below.skipped + below.cancelled;
+/** How many are done, as the instance counts them as well: what failed or was cancelled is not. */
+export function doneOf(below: Counts): number {
+  return below.ok + below.skipped;
 }
 
-/** `12 of 40 · 1 failed · 8 running`. */
+export function overOf(below: Counts): number {
+  return doneOf(below) + below.failed + below.cancelled;
+}
+
+/**
+ * The task as it looks: a group of which a part is over or runs is not waiting, though none of its parts may run at this
+ * very moment. Quick items would have it wait and run by turns.
+ */
+export function looking(task: TaskSnapshot, { below, span }: Group): TaskSnapshot {
+  if (task.status !== 'queued' || !task.isGroup || (span.start ?? task.executionTime) === null) return task;
+  return below.running + overOf(below) > 0 ? { ...task, status: 'running' } : task;
+}
+
+/** `12 of 40 · 1 failed · 8 running`: how many are done, and where the others are. */
 export function countsText(below: Counts, count: number | null): string {
   const notes = NOTED.filter((status) => below[status] > 0).map((status) => `${format.count(below[status])} ${status}`);
-  return [`${format.count(overOf(below))} of ${format.count(totalOf(below, count))}`, ...notes].join(' · ');
+  return [`${format.count(doneOf(below))} of ${format.count(totalOf(below, count))}`, ...notes].join(' · ');
 }
 
 export function saysOf(task: TaskSnapshot, group: Group, now: number): Says {

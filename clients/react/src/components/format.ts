@@ -71,11 +71,10 @@ export function retryNote(retry: TaskSnapshot['retry'], now: number): string {
 
 const NOTED = ['failed', 'running', 'queued', 'cancelled', 'skipped', 'stale'] as const;
 
-/** `12 of 40 · 1 failed · 8 running`: what a rollup counts. */
+/** `12 of 40 · 1 failed · 8 running`: what a rollup counts; of how many, how many are done. */
 export function rollupText(rollup: RollupView): string {
-  const over = rollup.ok + rollup.failed + rollup.skipped + rollup.cancelled;
   const notes = NOTED.filter((status) => rollup[status] > 0).map((status) => `${count(rollup[status])} ${status}`);
-  return [`${count(over)} of ${count(rollup.total)}`, ...notes].join(' · ');
+  return [`${count(rollup.ok + rollup.skipped)} of ${count(rollup.total)}`, ...notes].join(' · ');
 }
 
 function two(value: number): string {
