@@ -21,9 +21,21 @@ class World:
         self._http = http
 
     async def create(
-        self, workflow: str, data: Any = None, *, execute: bool = True, name: str | None = None
+        self,
+        workflow: str,
+        data: Any = None,
+        *,
+        execute: bool = True,
+        name: str | None = None,
+        ephemeral: bool = False,
     ) -> str:
-        body = {"workflow": workflow, "data": data, "execute": execute, "name": name}
+        body = {
+            "workflow": workflow,
+            "data": data,
+            "execute": execute,
+            "name": name,
+            "ephemeral": ephemeral,
+        }
         async with self._http.post(f"{self.url}/api/v1/instances", json=body) as response:
             answer = await response.json()
             assert response.status == 201, answer

@@ -117,6 +117,14 @@ def build(hand: Hand) -> App:
     def fan(data: Any) -> list[Task]:
         return [Task("list", numbers), Task("each", item, foreach=True), Task("sum", echo)]
 
+    @app.workflow("fanout", description="Ends with a foreach")
+    def fanout(data: Any) -> list[Task]:
+        return [Task("list", numbers), Task("each", item, foreach=True)]
+
+    @app.workflow("named", description="Says plainly what it wants")
+    def named(data: Named) -> list[Task]:
+        return [Task("show", echo)]
+
     @app.workflow("typed", description="Wants an album")
     def typed(data: Album) -> list[Task]:
         return [Task("show", echo)]

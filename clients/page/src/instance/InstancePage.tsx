@@ -27,7 +27,7 @@ export function InstancePage(props: InstancePageProps) {
 }
 
 function Shown({ id, path, view }: InstancePageProps) {
-  const { status, error, isLoading, isDeleted } = useSnapshot();
+  const { status, error, isLoading, isDeleted, tree } = useSnapshot();
   const document = useDocument();
   const [wanted, setWanted] = useState<Wanted>(null);
   const [isAbout, setAbout] = useState(false);
@@ -42,6 +42,8 @@ function Shown({ id, path, view }: InstancePageProps) {
     f: () => setWanted(wanted === 'failed' ? null : 'failed'),
   });
   if (error && status === null && !error.isTemporary) return <Unknown />;
+  // What is deleted before anything was seen of it has left no more than how it ended.
+  if (isDeleted && tree.tasks.length === 0) return <Ended />;
   return (
     <section className="instance-page" data-status={status ?? 'unknown'} data-selected={path !== null || isAbout} aria-busy={isLoading}>
       <Head document={document} />
@@ -74,6 +76,20 @@ function Shown({ id, path, view }: InstancePageProps) {
           )}
         </aside>
       </div>
+    </section>
+  );
+}
+
+/** An ephemeral instance that is over: of one that was deleted no more is remembered. */
+function Ended() {
+  const { id } = useLive();
+  const { status } = useSnapshot();
+  return (
+    <section className="state" data-name="ended-instance">
+      <h1>{status === null ? 'This instance was deleted' : `This instance has ended: ${status}`}</h1>
+      <p>
+        {status === null ? <><code>{id}</code> is there no more.</> : <><code>{id}</code> was ephemeral, so it was deleted when it ended.</>} <Link href={listAddress()}>All instances</Link>
+      </p>
     </section>
   );
 }
