@@ -9,7 +9,7 @@ import { Dialog } from '../ui/Dialog.js';
 import { Icon, Mark } from '../ui/Icon.js';
 import { Progress, partsOf } from '../ui/Progress.js';
 import { Actions } from './Actions.js';
-import { useCommands } from './commands.js';
+import { type Refusal, useCommands } from './commands.js';
 import { useGroup, useLive, useSnapshot } from './live.js';
 import type { DocumentOf } from './useDocument.js';
 import { elapsed, endOf } from './words.js';
@@ -78,20 +78,30 @@ export function Head({ document: { instance } }: { document: DocumentOf }) {
 }
 
 function Delete({ name }: { name: string }) {
-  const { remove, isPending } = useCommands();
+  const [refusal, setRefusal] = useState<Refusal | null>(null);
+  const { remove, isPending, hindrance } = useCommands(setRefusal);
   const [isAsking, ask] = useState(false);
+  const begin = () => {
+    setRefusal(null);
+    ask(true);
+  };
   return (
     <>
-      <IconButton icon="delete" label="Delete the instance" onClick={() => ask(true)} />
+      <IconButton icon="delete" label="Delete the instance" onClick={begin} disabled={hindrance !== null} title={hindrance ?? 'Delete the instance'} />
       {isAsking ? (
         <Dialog title="Delete the instance?" onClose={() => ask(false)}>
           <p>
             <strong>{name}</strong> and all that is kept of it go: results, logs, attempts. What runs is cancelled.
           </p>
+          {refusal ? (
+            <p className="trouble" role="alert">
+              {refusal.text}
+            </p>
+          ) : null}
           <footer>
             <span className="spring" />
             <Button onClick={() => ask(false)}>Keep it</Button>
-            <Button tone="danger" icon="delete" disabled={isPending} onClick={() => void remove().then((done) => done || ask(false))}>
+            <Button tone="danger" icon="delete" disabled={isPending || hindrance !== null} title={hindrance ?? undefined} onClick={() => void remove()}>
               Delete
             </Button>
           </footer>

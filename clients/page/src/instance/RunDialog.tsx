@@ -3,7 +3,8 @@ import { type FormEvent, useId, useState } from 'react';
 import { Button } from '../ui/Button.js';
 import { Dialog } from '../ui/Dialog.js';
 import { parsed } from '../workflows/parse.js';
-import { useCommands } from './commands.js';
+import { Offers } from '../ui/notices.js';
+import { type Refusal, useCommands } from './commands.js';
 
 const MODES: readonly [Mode, string, string][] = [
   ['all', 'Everything', 'Each task at or under the path runs again, in order.'],
@@ -19,22 +20,36 @@ const UPSTREAMS: readonly [Upstream, string, string][] = [
 
 /** Everything that there is to say about a run. */
 export function RunDialog({ path, onClose }: { path: string; onClose: () => void }) {
-  const { run, cancel, isPending } = useCommands();
+  // A notice would stand behind the dialog.
+  const [refusal, setRefusal] = useState<Refusal | null>(null);
+  const { run, cancel, isPending, hindrance } = useCommands(setRefusal);
   const [pattern, setPattern] = useState(path);
   const [mode, setMode] = useState<Mode>('all');
   const [upstream, setUpstream] = useState<Upstream>('require');
   const [argument, setArgument] = useState('');
   const [problem, setProblem] = useState('');
   const id = useId();
+  const settle = (accepted: boolean) => {
+    if (accepted) onClose();
+  };
   const submit = (event: FormEvent) => {
     event.preventDefault();
+    setRefusal(null);
     const given = parsed(argument);
     if ('problem' in given) {
       setProblem(given.problem);
       return;
     }
     const options = { path: pattern.trim() || '#', mode, upstream, ...(given.value === undefined ? {} : { argument: given.value }) };
-    void run(options).then((accepted) => accepted && onClose());
+    void run(options).then(settle);
+  };
+  const stop = () => {
+    setRefusal(null);
+    void cancel(pattern.trim() || '#').then(settle);
+  };
+  const writeArgument = (to: string) => {
+    setArgument(to);
+    setProblem('');
   };
   return (
     <Dialog title="Run" onClose={onClose}>
@@ -50,18 +65,24 @@ export function RunDialog({ path, onClose }: { path: string; onClose: () => void
         <Choices legend="What stands before" name={`${id}upstream`} choices={UPSTREAMS} value={upstream} onChange={setUpstream} />
         <label htmlFor={`${id}argument`}>Argument</label>
         <div>
-          <textarea id={`${id}argument`} rows={2} className="wide" value={argument} onChange={(event) => setArgument(event.target.value)} spellCheck={false} aria-invalid={problem !== ''} aria-describedby={`${id}hint`} placeholder="As it would get it" />
+          <textarea id={`${id}argument`} rows={2} className="wide" value={argument} onChange={(event) => writeArgument(event.target.value)} spellCheck={false} aria-invalid={problem !== ''} aria-describedby={`${id}hint`} placeholder="As it would get it" />
           <p className="hint" id={`${id}hint`}>
-            {problem ? <span className="bad">{problem} </span> : null}JSON, in place of what the first task that runs would receive.
+            {problem ? <span className="bad" role="alert">{problem} </span> : null}JSON, in place of what the first task that runs would receive.
           </p>
         </div>
+        {refusal ? (
+          <div className="refusal" role="alert">
+            <p className="trouble">{refusal.text}</p>
+            <Offers offers={refusal.offers} onTaken={onClose} />
+          </div>
+        ) : null}
         <footer>
-          <Button onClick={() => void cancel(pattern.trim() || '#').then((accepted) => accepted && onClose())} disabled={isPending} icon="cancel" title="Cancel what runs at or under this path">
+          <Button onClick={stop} disabled={isPending || hindrance !== null} icon="cancel" title={hindrance ?? 'Cancel what runs at or under this path'}>
             Cancel this path
           </Button>
           <span className="spring" />
           <Button onClick={onClose}>Close</Button>
-          <Button tone="primary" icon="run" type="submit" disabled={isPending}>
+          <Button tone="primary" icon="run" type="submit" disabled={isPending || hindrance !== null} title={hindrance ?? undefined}>
             Run
           </Button>
         </footer>

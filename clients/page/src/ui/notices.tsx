@@ -28,10 +28,13 @@ export function notify(text: string, tone: Notice['tone'] = 'plain', offers: rea
   notices.set([...others, { id: (last += 1), text, tone, offers }].slice(-MOST));
 }
 
-/** Says in one sentence why something did not work. */
-export function notifyError(error: unknown, offers: readonly Offer[] = []): void {
-  const text = error instanceof TaskpathError ? error.message : `Something went wrong in this page: ${String(error)}`;
-  notify(text, 'bad', offers);
+/** Why something did not work, in one sentence. */
+export function textOf(error: unknown): string {
+  return error instanceof TaskpathError ? error.message : `Something went wrong in this page: ${String(error)}`;
+}
+
+export function notifyError(error: unknown): void {
+  notify(textOf(error), 'bad');
 }
 
 function dismiss(id: number): void {
@@ -59,21 +62,27 @@ function Shown({ notice: { id, text, tone, offers } }: { notice: Notice }) {
     <div className="notice" data-tone={tone} role={tone === 'bad' ? 'alert' : 'status'}>
       <p>{text}</p>
       <IconButton icon="close" label="Dismiss" className="small" onClick={() => dismiss(id)} />
-      {offers.length > 0 ? (
-        <div className="offers">
-          {offers.map(({ label, act }) => (
-            <Button
-              key={label}
-              onClick={() => {
-                dismiss(id);
-                act();
-              }}
-            >
-              {label}
-            </Button>
-          ))}
-        </div>
-      ) : null}
+      <Offers offers={offers} onTaken={() => dismiss(id)} />
+    </div>
+  );
+}
+
+/** What can be done about what was said. */
+export function Offers({ offers, onTaken }: { offers: readonly Offer[]; onTaken: () => void }) {
+  if (offers.length === 0) return null;
+  return (
+    <div className="offers">
+      {offers.map(({ label, act }) => (
+        <Button
+          key={label}
+          onClick={() => {
+            onTaken();
+            act();
+          }}
+        >
+          {label}
+        </Button>
+      ))}
     </div>
   );
 }
