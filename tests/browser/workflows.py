@@ -36,6 +36,15 @@ class Album(msgspec.Struct):
     count: int = 3
 
 
+class Named(msgspec.Struct):
+    """Data whose fields have limits, and one a title of its own."""
+
+    label: Annotated[str, msgspec.Meta(title="Label on the box", max_length=5)]
+    code: Annotated[str, msgspec.Meta(pattern="^[a-z]+$")] = "abc"
+    weight: Annotated[int, msgspec.Meta(ge=1, le=9)] = 5
+    extra: dict[str, int] = {}
+
+
 class Size(msgspec.Struct):
     """A part of the data below."""
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { fieldOf, initial, missing, problemOf } from '../src/schema/field.js';
+import { wrongIn } from '../src/schema/check.js';
+import { around, fieldOf, initial, problemOf } from '../src/schema/field.js';
 import { parsed } from '../src/workflows/parse.js';
 
 const album = {
@@ -38,13 +39,13 @@ test('each property has the field of its kind', () => {
 });
 
 test('a form begins with what the schema says, and leaves out what may be left out', () => {
-  expect(initial(fieldOf(album))).toEqual({ title: '', count: 40, kind: 'png', sizes: [], cover: { height: 600 }, note: null });
+  expect(initial(fieldOf(album))).toEqual({ count: 40, kind: 'png', sizes: [], cover: { height: 600 }, note: null });
 });
 
 test('what is needed and not there is named by its path', () => {
   const field = fieldOf(album);
-  expect([...missing(field, initial(field)).keys()]).toEqual(['cover.width']);
-  expect([...missing(field, { title: 'x', cover: { width: 1 }, sizes: [{ width: 1 }, {}] }).keys()]).toEqual(['sizes[1].width']);
+  expect([...wrongIn(field, initial(field)).keys()]).toEqual(['title', 'cover.width']);
+  expect([...wrongIn(field, { title: 'x', cover: { width: 1 }, sizes: [{ width: 1 }, {}] }).keys()]).toEqual(['sizes[1].width']);
 });
 
 test('a schema that is about itself, or about nothing, ends somewhere', () => {
@@ -63,6 +64,13 @@ test('what the server says is wrong finds its field', () => {
   expect(problemOf({ field: '', problem: 'Object missing required field `title`' })?.path).toBe('title');
   expect(problemOf({})).toBeNull();
   expect(problemOf(undefined)).toBeNull();
+});
+
+test('what a value is in is found from its path, whatever that is', () => {
+  const steps = (path: string): string[] => (path === '' ? [] : [path, ...steps(around(path))]);
+  expect(steps('sizes[0].width')).toEqual(['sizes[0].width', 'sizes[0]', 'sizes']);
+  expect(steps('extra[...].a')).toEqual(['extra[...].a', 'extra[...]', 'extra']);
+  expect(steps('a]b')).toEqual(['a]b']);
 });
 
 test('JSON as somebody types it', () => {

@@ -3,6 +3,7 @@
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
 interface About {
+  /** What the property itself is called; the name of the type that it refers to is no name for it. */
   readonly title: string;
   readonly description: string;
   /** What it is if nothing is said; undefined if there is no such thing. */
@@ -23,6 +24,9 @@ export interface NumberField extends About {
   readonly kind: 'number' | 'integer';
   readonly min: number | null;
   readonly max: number | null;
+  /** What it has to be more than, and less than. */
+  readonly above: number | null;
+  readonly below: number | null;
 }
 
 export interface ChoiceField extends About {
@@ -61,7 +65,7 @@ export function fieldOf(schema: Schema): Field {
 function build(given: unknown, root: Schema, depth: number): Field {
   const { schema, nullable } = plain(resolved(given, root), root);
   const about: About = {
-    title: text(schema['title']),
+    title: isObject(given) ? text(given['title']) : '',
     description: text(schema['description']),
     preset: presetOf(given, schema),
     nullable,
@@ -92,8 +96,10 @@ function build(given: unknown, root: Schema, depth: number): Field {
       return {
         ...about,
         kind: schema['type'],
-        min: number(schema['minimum']) ?? number(schema['exclusiveMinimum']),
-        max: number(schema['maximum']) ?? number(schema['exclusiveMaximum']),
+        min: number(schema['minimum']),
+        max: number(schema['maximum']),
+        above: number(schema['exclusiveMinimum']),
+        below: number(schema['exclusiveMaximum']),
       };
     case 'array':
       if (!isObject(schema['items'])) return json;
@@ -169,7 +175,6 @@ function presetOf(given: unknown, schema: Schema): Json | undefined {
  */
 export function initial(field: Field, required = true): Json | undefined {
   if (field.preset !== undefined) return field.preset;
-  if (!required && field.kind !== 'object') return undefined;
   if (!required) return undefined;
   switch (field.kind) {
     case 'object': {
@@ -182,31 +187,10 @@ export function initial(field: Field, required = true): Json | undefined {
       return field.choices[0];
     case 'boolean':
       return false;
-    case 'string':
-      return '';
-    case 'json':
-      return field.nullable ? null : undefined;
     default:
-      return undefined;
+      // A text that nobody has written is not an empty one.
+      return field.nullable ? null : undefined;
   }
-}
-
-/** What is missing, by path as `sizes[0].width`; the server is the one that judges everything else. */
-export function missing(field: Field, value: Json | undefined, path = ''): Map<string, string> {
-  const found = new Map<string, string>();
-  if (field.kind === 'object' && isObject(value)) {
-    for (const { name, required, field: one } of field.fields) {
-      const at = joined(path, name);
-      const given = (value as Record<string, Json>)[name];
-      if (given === undefined && required && one.preset === undefined) found.set(at, 'This is needed.');
-      else if (given !== undefined) for (const [where, why] of missing(one, given, at)) found.set(where, why);
-    }
-  } else if (field.kind === 'array' && Array.isArray(value)) {
-    value.forEach((one: Json, index) => {
-      for (const [where, why] of missing(field.item, one, `${path}[${index}]`)) found.set(where, why);
-    });
-  }
-  return found;
 }
 
 /** Which field an error of the server is about, as it says in its details; null if it is about none. */
@@ -223,7 +207,13 @@ export function joined(path: string, name: string): string {
   return path ? `${path}.${name}` : name;
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+/** The path of what a value is in; '' for the whole. The server says `extra[...]` of a value under a name of one's own choice. */
+export function around(path: string): string {
+  const shorter = path.replace(/\[[^[\]]*\]$|\.[^.[\]]*$/, '');
+  return shorter === path ? '' : shorter;
+}
+
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

@@ -34,7 +34,7 @@ export function FieldInput(props: FieldInputProps) {
       ) : field.kind === 'number' || field.kind === 'integer' ? (
         <NumberInput {...props} field={field} />
       ) : (
-        <JsonInput id={idOf(props.form, path)} path={path} label={name || field.title || 'Value'} value={props.value} onChange={props.onChange} unfinished={props.form.unfinished} hint="JSON" />
+        <JsonInput id={idOf(props.form, path)} path={path} label={calledOf(field, name)} value={props.value} onChange={props.onChange} unfinished={props.form.unfinished} hint="JSON" />
       )}
     </Labelled>
   );
@@ -59,11 +59,15 @@ function About({ form, field, path, limits = '' }: FieldInputProps & { limits?: 
   );
 }
 
+/** What a field is called: its title if it has one, and which item it is. */
+function calledOf({ title }: Field, name: string): string {
+  return name.startsWith('[') ? `${title} ${name}`.trim() : title || name || 'Value';
+}
+
 function Name({ name, field, required }: Pick<FieldInputProps, 'name' | 'field' | 'required'>) {
-  const shown = name || field.title || 'Value';
   return (
     <>
-      {shown} {required ? null : <small>optional</small>}
+      {calledOf(field, name)} {required ? null : <small>optional</small>}
       {required && field.preset === undefined ? (
         <span className="must" title="needed" aria-hidden="true">
           *
@@ -90,9 +94,10 @@ function Labelled({ children, ...props }: FieldInputProps & { children: ReactNod
 function limitsOf(field: Field): string {
   const preset = field.preset === undefined || field.preset === null || typeof field.preset === 'object' ? '' : `${JSON.stringify(field.preset)} if nothing is said`;
   if (field.kind === 'number' || field.kind === 'integer') {
-    const { min, max } = field;
+    const { min, max, above, below } = field;
     const range = min !== null && max !== null ? `${min} to ${max}` : min !== null ? `at least ${min}` : max !== null ? `at most ${max}` : '';
-    return [field.kind === 'integer' ? 'a whole number' : '', range, preset].filter(Boolean).join(' · ');
+    const open = [above === null ? '' : `more than ${above}`, below === null ? '' : `less than ${below}`];
+    return [field.kind === 'integer' ? 'a whole number' : '', range, ...open, preset].filter(Boolean).join(' · ');
   }
   if (field.kind === 'string') {
     const length = field.maxLength !== null ? `at most ${field.maxLength} characters` : '';
@@ -101,13 +106,18 @@ function limitsOf(field: Field): string {
   return '';
 }
 
+/** What it is if one takes out what was written. */
+function nothing({ field: { nullable, preset }, required }: FieldInputProps): Json | undefined {
+  return nullable && (preset === null || (required && preset === undefined)) ? null : undefined;
+}
+
 const FORMATS: Readonly<Record<string, string>> = { date: 'date', email: 'email', uri: 'url', time: 'time' };
 
 function TextInput(props: FieldInputProps<TextField>) {
   const { field, value, onChange, required } = props;
   const isLong = field.maxLength !== null && field.maxLength > 500;
   const text = typeof value === 'string' ? value : '';
-  const change = (to: string) => onChange(to === '' && (field.nullable ? true : !required) ? (field.nullable && field.preset === null ? null : undefined) : to);
+  const change = (to: string) => onChange(to === '' && (field.nullable || !required) ? nothing(props) : to);
   if (isLong) return <textarea {...attributes(props)} rows={3} value={text} onChange={(event) => change(event.target.value)} />;
   return <input {...attributes(props)} type={FORMATS[field.format ?? ''] ?? 'text'} value={text} autoComplete="off" spellCheck={false} onChange={(event) => change(event.target.value)} />;
 }
@@ -120,7 +130,7 @@ function NumberInput(props: FieldInputProps<NumberField>) {
     const number = Number(to);
     const wrong = to.trim() !== '' && (Number.isNaN(number) || (field.kind === 'integer' && !Number.isInteger(number)));
     form.unfinished(path, wrong ? (field.kind === 'integer' ? 'This has to be a whole number.' : 'This has to be a number.') : '');
-    if (!wrong) onChange(to.trim() === '' ? (field.nullable && field.preset === null ? null : undefined) : number);
+    if (!wrong) onChange(to.trim() === '' ? nothing(props) : number);
   };
   return <input {...attributes(props)} className="narrow" inputMode={field.kind === 'integer' ? 'numeric' : 'decimal'} value={text} autoComplete="off" onChange={(event) => write(event.target.value)} />;
 }
@@ -158,6 +168,7 @@ function BooleanInput(props: FieldInputProps) {
 
 function ObjectInput(props: FieldInputProps<ObjectField>) {
   const { form, field, path, name, value, onChange, required } = props;
+  const called = calledOf(field, name);
   const there = typeof value === 'object' && value !== null && !Array.isArray(value);
   const values = there ? (value as Readonly<Record<string, Json>>) : {};
   const change = (of: string, to: Json | undefined) => {
@@ -183,10 +194,10 @@ function ObjectInput(props: FieldInputProps<ObjectField>) {
       <legend>
         <Name name={name} field={field} required={required} />
         {required && !field.nullable ? null : there ? (
-          <IconButton icon="close" label={`Leave out ${name}`} className="small" onClick={() => onChange(field.nullable ? null : undefined)} />
+          <IconButton icon="close" label={`Leave out ${called}`} className="small" onClick={() => onChange(field.nullable ? null : undefined)} />
         ) : (
           <Button icon="plus" className="small" onClick={() => onChange(initial(field))}>
-            Add {name}
+            Add {called}
           </Button>
         )}
       </legend>
@@ -226,7 +237,7 @@ function ArrayInput(props: FieldInputProps<ArrayField>) {
         ))}
       </ol>
       <Button icon="plus" className="small" disabled={isFull} onClick={add}>
-        Add {name ? `to ${name}` : 'an item'}
+        Add {name ? `to ${calledOf(field, name)}` : 'an item'}
       </Button>
     </fieldset>
   );

@@ -3,7 +3,8 @@ import type { WorkflowView } from '@taskpath/react/core';
 import { type FormEvent, useId, useMemo, useRef, useState } from 'react';
 import { instanceAddress } from '../app/address.js';
 import { go } from '../app/router.js';
-import { type Json, fieldOf, initial, missing, problemOf } from '../schema/field.js';
+import { wrongIn } from '../schema/check.js';
+import { type Json, around, fieldOf, initial, problemOf } from '../schema/field.js';
 import { Button } from '../ui/Button.js';
 import { FieldInput, type Form } from './FieldInput.js';
 import { JsonInput } from './JsonInput.js';
@@ -38,6 +39,12 @@ export function StartForm({ workflow }: { workflow: WorkflowView }) {
   const change = (to: Json | undefined) => {
     setValue(to);
     setTrouble('');
+    // What was marked stays so for as long as it is wrong; what the server has said was about what it was.
+    setErrors((before) => {
+      if (before.size === 0) return before;
+      const wrong = new Map([...(asJson ? [] : wrongIn(field, to)), ...unfinished.current]);
+      return new Map([...before.keys()].flatMap((path) => (wrong.has(path) ? [[path, wrong.get(path) ?? ''] as const] : [])));
+    });
   };
   const form: Form = {
     id,
@@ -45,11 +52,11 @@ export function StartForm({ workflow }: { workflow: WorkflowView }) {
     unfinished: (path, why) => {
       if (why) unfinished.current.set(path, why);
       else unfinished.current.delete(path);
-      if (errors.has(path)) setErrors(new Map([...errors].filter(([one]) => one !== path)));
+      setErrors((before) => (before.has(path) ? new Map([...before].filter(([one]) => one !== path)) : before));
     },
   };
   const send = async (execute: boolean) => {
-    const found = new Map([...(asJson ? [] : missing(field, value)), ...unfinished.current]);
+    const found = new Map([...(asJson ? [] : wrongIn(field, value)), ...unfinished.current]);
     setTrouble('');
     show(found);
     if (found.size > 0) return;
@@ -140,7 +147,7 @@ export function StartForm({ workflow }: { workflow: WorkflowView }) {
 
 /** The field of the form that shows an error about a path: that one, or the one that it is in. */
 function nearestField(form: HTMLElement | null, path: string): string | null {
-  for (let at = path; at !== ''; at = at.replace(/(?:^|\.)[^.[\]]*$|\[\d*\]$/, '')) {
+  for (let at = path; at !== ''; at = around(at)) {
     if (form?.querySelector(`[data-field="${CSS.escape(at)}"]`)) return at;
   }
   return null;
