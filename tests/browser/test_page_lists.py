@@ -133,6 +133,11 @@ async def test_the_keyboard_finds_opens_and_comes_back(world: World) -> None:
     await expect(world.page.locator(".list-row")).to_be_focused()
     await press("Enter")
     await expect(world.page.locator("h1")).to_have_text("sea")
+    await expect(world.row("#.one")).to_be_visible()
+    await press("ArrowDown")
+    await expect(world.row("#.one")).to_be_focused()
+    await press("ArrowDown")
+    await expect(world.row("#.two")).to_be_focused()
     await press("?")
     await expect(world.page.get_by_role("dialog", name="Keyboard")).to_be_visible()
     await press("Escape")
@@ -188,6 +193,24 @@ async def test_more_than_a_page_of_instances_comes_as_one_scrolls(world: World) 
     await expect(rows.last).to_be_focused()
     assert await rows.last.locator(".name").inner_text() == "n0"
     assert await rows.count() < 60
+
+
+async def test_who_comes_back_to_the_list_is_where_they_were(world: World) -> None:
+    for number in range(130):
+        await world.create("chain", 1, execute=False, name=f"n{number}")
+    await world.page.goto(world.url)
+    rows = world.page.locator(".list-row")
+    await rows.first.focus()
+    await world.page.keyboard.press("End")
+    await expect(world.page.locator(".list-foot")).to_have_text("130 instances")
+    there = rows.filter(has=world.page.get_by_text("n7", exact=True))
+    await world.page.keyboard.press("End")
+    await there.click()
+    await expect(world.page.locator("h1")).to_have_text("n7")
+    await world.page.go_back()
+    await expect(there).to_be_in_viewport()
+    await world.page.keyboard.press("k")
+    await expect(rows.filter(has=world.page.get_by_text("n8", exact=True))).to_be_focused()
 
 
 async def test_an_instance_is_deleted_after_a_question(world: World) -> None:

@@ -18,9 +18,15 @@ export function usePlace(): Place {
 /** Goes to another address of the page, without loading it anew. */
 export function go(address: string, { replace = false } = {}): void {
   if (address === location.pathname + location.search + location.hash) return;
-  if (replace) history.replaceState(null, '', address);
-  else history.pushState(null, '', address);
+  if (replace) history.replaceState(history.state, '', address);
+  else history.pushState({ entry: `${Date.now()}-${Math.random()}` }, '', address);
   dispatchEvent(new Event(CHANGED));
+}
+
+/** Which entry of the history one is at: the same again when one comes back to it. */
+export function entry(): string {
+  const { entry = '' } = (history.state ?? {}) as { entry?: string };
+  return entry;
 }
 
 export interface LinkProps extends AnchorHTMLAttributes<HTMLAnchorElement> {

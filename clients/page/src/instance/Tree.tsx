@@ -2,6 +2,7 @@ import { nearest, paths, toggled } from '@taskpath/react/core';
 import { format } from '@taskpath/react';
 import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import type { View } from '../app/address.js';
+import { useKeys } from '../app/keys.js';
 import { IconButton } from '../ui/Button.js';
 import { useWindow } from '../ui/useWindow.js';
 import { useField, useGroup, useLive, useShape } from './live.js';
@@ -13,6 +14,7 @@ import { Axis, Grid, Keeper, TimelineProvider, useScale } from './timeline.js';
 export const ROW = 28;
 /** How often the rows of a status are looked for while things change, ms. */
 const LOOK = 250;
+const WALKING = ['ArrowDown', 'ArrowUp', 'ArrowRight', 'ArrowLeft', 'PageDown', 'PageUp', 'Home', 'End', 'Enter'];
 
 export interface TreeProps {
   selected: string | null;
@@ -75,11 +77,10 @@ export function Tree({ selected, view, wanted, finishedAt, onSelect }: TreeProps
   const toggle = useCallback((path: string, isOpen: boolean) => setOutline((before) => toggled(before ?? opened(instance.store.getSnapshot().tree), path, isOpen)), [instance]);
   const select = useCallback((path: string) => onSelect(path), [onSelect]);
 
-  const key = (event: KeyboardEvent) => {
-    if (event.altKey || event.ctrlKey || event.metaKey || (event.target as Element).closest('button, input')) return;
+  const keys = (): Record<string, () => void> => {
     const here = rows.indexOf(current);
     const row = rows.at(here);
-    if (row?.kind !== 'task') return;
+    if (row?.kind !== 'task') return {};
     const goTo = (to: number, by = 1) => {
       let next = Math.max(0, Math.min(rows.length - 1, to));
       if (rows.at(next)?.kind === 'pager') next += by;
@@ -90,7 +91,7 @@ export function Tree({ selected, view, wanted, finishedAt, onSelect }: TreeProps
       setFocused(target.path);
     };
     const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? 300) / ROW) - 1);
-    const act: Record<string, () => void> = {
+    return {
       ArrowDown: () => goTo(here + 1),
       ArrowUp: () => goTo(here - 1, -1),
       PageDown: () => goTo(here + page),
@@ -105,11 +106,21 @@ export function Tree({ selected, view, wanted, finishedAt, onSelect }: TreeProps
       Enter: () => select(row.path),
       ' ': () => select(row.path),
     };
-    const done = act[event.key];
-    if (!done) return;
-    event.preventDefault();
-    done();
   };
+  const key = (event: KeyboardEvent) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || (event.target as Element).closest('button, input')) return;
+    const act = keys()[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  };
+  // Who comes by the keyboard has the focus nowhere: the first key goes to where the tree is, the next one walks.
+  const walk = (name: string) => () => {
+    if (focused !== null) return keys()[name]?.();
+    toFocus.current = true;
+    setFocused(current);
+  };
+  useKeys(Object.fromEntries(WALKING.map((name) => [name, walk(name)])), 'idle');
 
   const drawn = rows.slice(seen.from, seen.to);
   return (

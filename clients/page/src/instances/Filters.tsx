@@ -11,6 +11,10 @@ export function hasFilter({ status, workflow, name, realm }: Filter): boolean {
   return Boolean(status || workflow || name || realm);
 }
 
+export function sameFilter(one: Filter, other: Filter): boolean {
+  return listAddress(one) === listAddress(other);
+}
+
 export interface FiltersProps {
   filter: Filter;
   search: RefObject<HTMLInputElement | null>;

@@ -1,6 +1,7 @@
 import { type InstanceSummary, format, useInstances } from '@taskpath/react';
-import { type KeyboardEvent, memo, useCallback, useEffect, useRef, useState } from 'react';
+import { type KeyboardEvent, memo, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import { type Filter, instanceAddress, listAddress } from '../app/address.js';
+import { useKeptFocus, useKeptScroll } from '../app/keptScroll.js';
 import { useKeys } from '../app/keys.js';
 import { Link, go } from '../app/router.js';
 import { Button } from '../ui/Button.js';
@@ -8,7 +9,7 @@ import { useNow } from '../ui/clock.js';
 import { Mark } from '../ui/Icon.js';
 import { Progress, partsOf } from '../ui/Progress.js';
 import { useWindow } from '../ui/useWindow.js';
-import { Filters, hasFilter } from './Filters.js';
+import { Filters, hasFilter, sameFilter } from './Filters.js';
 import { ago } from './ago.js';
 
 const ROW = 40;
@@ -22,7 +23,7 @@ export function InstancesPage({ filter }: { filter: Filter }) {
   const list = useInstances({ ...(status && { status }), workflow, name, realm, limit: PAGE });
   const { items, isLoading, isLoadingMore, hasMore, loadMore, error } = list;
   const { scroller, seen, reveal } = useWindow(items.length, ROW);
-  const [focused, setFocused] = useState<string | null>(null);
+  const [focused, setFocused] = useState<string | null>(useKeptFocus());
   const toFocus = useRef(false);
   const search = useRef<HTMLInputElement>(null);
 
@@ -32,9 +33,15 @@ export function InstancesPage({ filter }: { filter: Filter }) {
   useEffect(() => {
     if (hasMore && !isLoadingMore && !error && seen.to > 0 && seen.to >= items.length - AHEAD && scroller.current && scroller.current.scrollTop > 0) void loadMore();
   }, [hasMore, isLoadingMore, error, seen.to, items.length, loadMore, scroller]);
-  useEffect(() => {
+  // Another list is looked at from its beginning on; one that was left, from where it was.
+  const shown = useRef(filter);
+  useLayoutEffect(() => {
+    if (sameFilter(shown.current, filter)) return;
+    shown.current = filter;
     if (scroller.current) scroller.current.scrollTop = 0;
-  }, [status, workflow, name, realm, scroller]);
+  });
+  const more = useMemo(() => (hasMore && !error ? () => void (isLoadingMore || loadMore()) : null), [hasMore, error, isLoadingMore, loadMore]);
+  useKeptScroll({ scroller, height: items.length * ROW, focused, loadMore: more });
 
   const found = focused === null ? -1 : items.findIndex(({ id }) => id === focused);
   const at = Math.max(0, found);
