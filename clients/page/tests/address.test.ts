@@ -28,12 +28,15 @@ test('other pages, and none', () => {
 
 test('queues are what their executors amount to', () => {
   const executor = (id: string, status: string, queues: string[], running: number) => ({ id, status, queues, workflows: [id], running, concurrency: 10, startedAt: 0, lastHeartbeat: 0 });
-  const queues = queuesOf([executor('b', 'serving', ['x', 'y'], 3), executor('a', 'leaving', ['x'], 1), executor('c', 'away', ['z'], 5)]);
+  const workflow = (name: string, queue: string) => ({ name, queue, description: '', schema: null, executors: [] });
+  const queues = queuesOf([executor('b', 'serving', ['x', 'y'], 3), executor('a', 'leaving', ['x'], 1), executor('c', 'away', ['z'], 5)], [workflow('two', 'x'), workflow('one', 'x'), workflow('three', 'z')]);
   expect(queues.map(({ name, serving, leaving, away, running, concurrency }) => [name, serving, leaving, away, running, concurrency])).toEqual([
     ['x', 1, 1, 0, 4, 10],
     ['y', 1, 0, 0, 3, 10],
     ['z', 0, 0, 1, 0, 0],
   ]);
+  // All of an executor's workflows are not those of each of its queues.
+  expect(queues.map(({ workflows }) => workflows)).toEqual([['one', 'two'], [], ['three']]);
 });
 
 test('how long ago is told roughly', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { moved, placeOf, tickText, ticksOf, wholeOf, zoomed } from '../src/timeline/scale.js';
+import { moved, placeOf, roomFor, tickText, ticksOf, wholeOf, zoomed } from '../src/timeline/scale.js';
 
 test('a run that is over fills the scale', () => {
   expect(wholeOf({ start: 100, end: 5_100 }, 9_999, null)).toEqual({ from: 100, to: 5_100 });
@@ -51,6 +51,12 @@ test('ticks stand at round times since the start, and not too many of them', () 
     expect(ticks.length).toBeLessThanOrEqual(9);
     expect(ticks[0]).toEqual({ at: 0, after: 0 });
   }
+});
+
+test('the axis has as many ticks as there is room for', () => {
+  expect([roomFor(1_200), roomFor(160), roomFor(20)]).toEqual([8, 2, 1]);
+  const ticks = ticksOf({ from: 0, to: 9_500 }, 0, roomFor(160));
+  expect(ticks.map(({ after }) => after)).toEqual([0, 5_000]);
 });
 
 test('a tick is told as people say it', () => {

@@ -11,7 +11,12 @@ import { usePolled } from '../ui/usePolled.js';
 import { type Queue, queuesOf } from './queues.js';
 
 const INTERVAL = 3_000;
-const read = (client: Taskpath) => client.api.executors();
+
+async function read(client: Taskpath) {
+  const [executors, workflows] = await Promise.all([client.api.executors(), client.api.workflows()]);
+  return { executors: executors.items, workflows: workflows.items };
+}
+
 
 /** Who carries out tasks, for which queues, and how busy they are. */
 export function ExecutorsPage() {
@@ -19,7 +24,7 @@ export function ExecutorsPage() {
   useEffect(() => {
     document.title = 'Executors · Taskpath';
   }, []);
-  const executors = answer?.items ?? [];
+  const { executors, workflows } = answer ?? { executors: [], workflows: [] };
   return (
     <section className="plain-page" aria-busy={answer === null && !error}>
       <header className="page-head">
@@ -42,7 +47,7 @@ export function ExecutorsPage() {
       ) : (
         <>
           <h2>Queues</h2>
-          <Queues queues={queuesOf(executors)} />
+          <Queues queues={queuesOf(executors, workflows)} />
           <h2>{executors.length === 1 ? '1 executor' : `${format.count(executors.length)} executors`}</h2>
           <Executors executors={executors} />
         </>
@@ -54,7 +59,7 @@ export function ExecutorsPage() {
 function Queues({ queues }: { queues: readonly Queue[] }) {
   return (
     <div className="scrolls">
-      <table className="table">
+      <table className="table stacks">
         <thead>
           <tr>
             <th scope="col">queue</th>
@@ -72,10 +77,10 @@ function Queues({ queues }: { queues: readonly Queue[] }) {
                 {queue.leaving > 0 ? ` · ${format.count(queue.leaving)} leaving` : ''}
                 {queue.away > 0 ? ` · ${format.count(queue.away)} away` : ''}
               </td>
-              <td>
+              <td data-name="running">
                 <Busy running={queue.running} of={queue.concurrency} label={`Queue ${queue.name}`} />
               </td>
-              <td>
+              <td data-name="workflows">
                 <Workflows names={queue.workflows} />
               </td>
             </tr>
@@ -90,7 +95,7 @@ function Executors({ executors }: { executors: readonly ExecutorView[] }) {
   const now = useNow(true);
   return (
     <div className="scrolls">
-      <table className="table">
+      <table className="table stacks">
         <thead>
           <tr>
             <th scope="col">executor</th>
@@ -113,17 +118,17 @@ function Executors({ executors }: { executors: readonly ExecutorView[] }) {
                   {status}
                 </span>
               </td>
-              <td>
+              <td data-name="running">
                 <Busy running={running} of={concurrency} label={id} />
               </td>
-              <td>{queues.join(', ')}</td>
-              <td>
+              <td data-name="queues">{queues.join(', ')}</td>
+              <td data-name="workflows">
                 <Workflows names={workflows} />
               </td>
-              <td>
+              <td data-name="started">
                 <time title={format.moment(startedAt)}>{ago(startedAt, now)}</time>
               </td>
-              <td>
+              <td data-name="last heard of">
                 <time title={format.moment(lastHeartbeat)}>{ago(lastHeartbeat, now)}</time>
               </td>
             </tr>

@@ -1,5 +1,5 @@
 /** What the executors amount to, by queue. Pure. */
-import type { ExecutorView } from '@taskpath/react/core';
+import type { ExecutorView, WorkflowView } from '@taskpath/react/core';
 
 export interface Queue {
   readonly name: string;
@@ -11,10 +11,12 @@ export interface Queue {
   readonly running: number;
   /** How many coroutines they run at once. */
   readonly concurrency: number;
+  /** Whose tasks wait in it, served or not. */
   readonly workflows: readonly string[];
 }
 
-export function queuesOf(executors: readonly ExecutorView[]): Queue[] {
+/** @param workflows as they were announced; each has one queue */
+export function queuesOf(executors: readonly ExecutorView[], workflows: readonly WorkflowView[]): Queue[] {
   const names = new Set(executors.flatMap(({ queues }) => queues));
   return [...names].sort().map((name) => {
     const its = executors.filter(({ queues }) => queues.includes(name));
@@ -27,7 +29,7 @@ export function queuesOf(executors: readonly ExecutorView[]): Queue[] {
       away: is('away').length,
       running: there.reduce((sum, { running }) => sum + running, 0),
       concurrency: is('serving').reduce((sum, { concurrency }) => sum + concurrency, 0),
-      workflows: [...new Set(there.flatMap(({ workflows }) => workflows))].sort(),
+      workflows: workflows.filter(({ queue }) => queue === name).map((workflow) => workflow.name).sort(),
     };
   });
 }

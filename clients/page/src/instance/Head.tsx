@@ -42,7 +42,7 @@ export function Head({ document: { instance } }: { document: DocumentOf }) {
           <Icon name="chevron" />
         </Link>
         {status === null ? null : <Mark status={status} />}
-        <h1>{name}</h1>
+        <h1 className="clamped" title={name}>{name}</h1>
         {instance?.name ? (
           <Link href={workflowAddress(instance.workflow)} className="of">
             {instance.workflow}

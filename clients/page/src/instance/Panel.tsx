@@ -30,8 +30,8 @@ export function Panel({ path, onClose }: { path: string; onClose: () => void }) 
     <section className="panel" aria-label={`Task ${path}`} data-status={task.status}>
       <header className="panel-head">
         <div className="panel-title">
-          <Mark status={task.status} />
-          <h2>{task.name}</h2>
+          {isGone ? null : <Mark status={task.status} />}
+          <h2 className="clamped" title={task.name}>{task.name}</h2>
           <IconButton icon="close" label="Close" onClick={onClose} />
         </div>
         <p className="path">
@@ -39,19 +39,21 @@ export function Panel({ path, onClose }: { path: string; onClose: () => void }) 
           <Copy text={path} label="Copy the path" />
         </p>
         {task.description ? <p className="about">{task.description}</p> : null}
-        <dl className="facts">
-          <Fact name="status">
-            <span className="status" data-status={task.status}>
-              {task.status}
-            </span>
-            {task.stale ? <span className="stale">stale</span> : null}
-          </Fact>
-          <Fact name="attempt">{task.attempt || null}</Fact>
-          <Fact name={task.status === 'running' ? 'running for' : 'took'}>{took}</Fact>
-          <Fact name="usually">{task.expectedDuration === undefined ? null : format.duration(task.expectedDuration)}</Fact>
-          <Fact name="started">{span.start === null ? null : <time title={format.moment(span.start)}>{format.timeOfDay(span.start)}</time>}</Fact>
-          <Fact name="tasks below">{task.isGroup && totalOf(group.below, task.count) > 0 ? countsText(group.below, task.count) : null}</Fact>
-        </dl>
+        {isGone ? null : (
+          <dl className="facts">
+            <Fact name="status">
+              <span className="status" data-status={task.status}>
+                {task.status}
+              </span>
+              {task.stale ? <span className="stale">stale</span> : null}
+            </Fact>
+            <Fact name="attempt">{task.attempt || null}</Fact>
+            <Fact name={task.status === 'running' ? 'running for' : 'took'}>{took}</Fact>
+            <Fact name="usually">{task.expectedDuration === undefined ? null : format.duration(task.expectedDuration)}</Fact>
+            <Fact name="started">{span.start === null ? null : <time title={format.moment(span.start)}>{format.timeOfDay(span.start)}</time>}</Fact>
+            <Fact name="tasks below">{task.isGroup && totalOf(group.below, task.count) > 0 ? countsText(group.below, task.count) : null}</Fact>
+          </dl>
+        )}
         {retry ? <p className="warn">{retry}</p> : null}
         {task.reason ? <p className="warn">{task.reason}</p> : null}
         <Moving task={task} />

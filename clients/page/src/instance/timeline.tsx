@@ -1,8 +1,8 @@
 /** The scale that all tracks share, and the axis above them. */
 import { useReducedMotion } from '@taskpath/react';
 import { paths } from '@taskpath/react/core';
-import { type PointerEvent, createContext, useCallback, useContext, useEffect, useMemo, useRef, useState } from 'react';
-import { type Scale, moved, tickText, ticksOf, wholeOf, zoomed } from '../timeline/scale.js';
+import { type PointerEvent, createContext, useCallback, useContext, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { type Scale, moved, roomFor, tickText, ticksOf, wholeOf, zoomed } from '../timeline/scale.js';
 import { IconButton } from '../ui/Button.js';
 import { useNow } from '../ui/clock.js';
 import { Cell, useCell } from '../ui/store.js';
@@ -15,6 +15,8 @@ export interface Timeline {
   readonly whole: Cell<Scale>;
   /** The part that was chosen. */
   readonly part: Cell<Scale | null>;
+  /** How many ticks the axis has room for. */
+  readonly room: Cell<number>;
   /** How often what runs is drawn anew, ms. */
   readonly tick: number;
   /** Null for the whole run. */
@@ -36,7 +38,7 @@ export const TimelineProvider = Context.Provider;
 export function useScale(): Timeline {
   const calm = useReducedMotion();
   const tick = calm ? 1_000 : 200;
-  const [cells] = useState(() => ({ scale: new Cell(EMPTY), whole: new Cell(EMPTY), part: new Cell<Scale | null>(null) }));
+  const [cells] = useState(() => ({ scale: new Cell(EMPTY), whole: new Cell(EMPTY), part: new Cell<Scale | null>(null), room: new Cell(8) }));
   return useMemo(() => ({ ...cells, tick, zoom: (to: Scale | null) => cells.part.set(to) }), [cells, tick]);
 }
 
@@ -70,7 +72,8 @@ function same(one: Scale, other: Scale): boolean {
 function useTicks(timeline: Timeline) {
   const scale = useCell(timeline.scale);
   const whole = useCell(timeline.whole);
-  return useMemo(() => ticksOf(scale, whole.from, 8), [scale, whole]);
+  const room = useCell(timeline.room);
+  return useMemo(() => ticksOf(scale, whole.from, room), [scale, whole, room]);
 }
 
 /** Times above the tracks. Dragging over it chooses a part of the run. */
@@ -83,6 +86,16 @@ export function Axis() {
   const step = ticks.length > 1 ? (ticks[1]?.after ?? 0) - (ticks[0]?.after ?? 0) : 0;
   const [brush, setBrush] = useState<{ from: number; to: number } | null>(null);
   const axis = useRef<HTMLDivElement>(null);
+  const { room } = timeline;
+  useLayoutEffect(() => {
+    const element = axis.current;
+    if (!element) return undefined;
+    const measure = () => room.set(roomFor(element.clientWidth));
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [room]);
   const at = useCallback((event: PointerEvent) => {
     const box = axis.current?.getBoundingClientRect();
     return box ? Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)) : 0;

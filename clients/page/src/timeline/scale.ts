@@ -63,6 +63,14 @@ function within(scale: Scale, whole: Scale): Scale {
   return { from, to: from + length };
 }
 
+/** How wide a tick has to be for its words not to touch those of the next, in pixels: `12:30 min`. */
+const TICK = 76;
+
+/** How many ticks there is room for. */
+export function roomFor(width: number): number {
+  return Math.max(1, Math.min(8, Math.floor(width / TICK)));
+}
+
 /** Marks at round numbers since the start of the run; about as many as asked for. */
 export function ticksOf(scale: Scale, start: number, wanted: number): Tick[] {
   const length = scale.to - scale.from;
