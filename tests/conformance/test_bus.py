@@ -15,6 +15,7 @@ from taskpath_proto.calls import Answer
 from taskpath_proto.codec import Message
 from taskpath_proto.events import InstanceDeleted
 from taskpath_proto.queries import ValueRead
+from tests.support.executors import turns
 from tests.support.servers import RabbitMQ
 
 MAILBOX = topology.executor_mailbox("default")
@@ -218,6 +219,32 @@ async def test_a_pause_leaves_what_comes_to_others(bus: Bus) -> None:
     await paused.close()
     with pytest.raises(BusClosed):
         await paused.pause()
+
+
+@pytest.mark.parametrize("patience", [1, 3, 10])
+async def test_who_is_cancelled_while_it_pauses_or_goes_on_keeps_what_it_holds(
+    bus: Bus, patience: int
+) -> None:
+    inbox = await bus.consume(MAILBOX, prefetch=1)
+    await bus.send(MAILBOX, message(1))
+    (held,) = await take_exactly(inbox, 1)
+
+    async def interrupted(step: Awaitable[object]) -> None:
+        stepping = asyncio.ensure_future(step)
+        await turns(patience)
+        stepping.cancel()
+        await asyncio.wait([stepping])
+
+    await interrupted(inbox.pause())
+    await interrupted(inbox.resume(prefetch=5))
+    assert list(await inbox.pause()) == []
+    other = await bus.consume(MAILBOX)
+    await bus.send(MAILBOX, message(2))
+    assert await take_all(other, 1) == [2]
+    held.ack()
+    await inbox.close()
+    await bus.send(MAILBOX, message(3))
+    assert await take_all(other, 1) == [3]
 
 
 async def test_of_exclusive_consumers_one_is_active(bus: Bus) -> None:

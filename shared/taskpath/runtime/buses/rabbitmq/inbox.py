@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final
 
 import structlog
 from aiormq.abc import AbstractChannel, DeliveredMessage
@@ -17,6 +18,9 @@ from taskpath.runtime.buses.rabbitmq.link import asked
 from taskpath_proto.codec import Message, decode_parcel
 
 log = structlog.get_logger("taskpath.bus")
+
+STEP_SECONDS: Final = 2.0
+"""How long a pause, or the end of one, may take that is under way when the mailbox is given up."""
 
 
 class RabbitDelivery:
@@ -63,6 +67,7 @@ class RabbitInbox:
         self._acknowledging: asyncio.Task[None] | None = None
         self._queue = ""
         self._consumer: str | None = None
+        self._stepping: asyncio.Task[None] | None = None
         watch(channel, self._end)
 
     async def consume(self, queue: str, prefetch: int) -> None:
@@ -133,10 +138,7 @@ class RabbitInbox:
 
     async def pause(self) -> Sequence[RabbitDelivery]:
         """Lets others have what comes from now on; gives what had been fetched."""
-        if self._over is None and self._consumer is not None:
-            consumer, self._consumer = self._consumer, None
-            # What the broker sends before its answer comes before its answer.
-            await asked(self._channel.basic_cancel(consumer))
+        await self._step(self._cease)
         if self._over is not None:
             raise self._over
         arrived = [
@@ -148,10 +150,37 @@ class RabbitInbox:
 
     async def resume(self, prefetch: int) -> None:
         """Ends a pause."""
-        if self._over is None and self._consumer is None:
-            await self._begin(prefetch)
+        await self._step(lambda: self._begin_again(prefetch))
         if self._over is not None:
             raise self._over
+
+    async def _step(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Takes a step after those before it, and to its end even if the caller is cancelled.
+
+        The client closes a channel on which something that it asked for is cancelled. Then all that is not
+        acknowledged would go to others, while it is at work here.
+        """
+        before = self._stepping
+
+        async def take() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            await step()
+
+        stepping = asyncio.get_running_loop().create_task(take(), name=f"steps of {self._mailbox}")
+        self._stepping = stepping
+        stepping.add_done_callback(_heed)
+        await asyncio.shield(stepping)
+
+    async def _cease(self) -> None:
+        if self._over is None and self._consumer is not None:
+            consumer, self._consumer = self._consumer, None
+            # What the broker sends before its answer comes before its answer.
+            await asked(self._channel.basic_cancel(consumer))
+
+    async def _begin_again(self, prefetch: int) -> None:
+        if self._over is None and self._consumer is None:
+            await self._begin(prefetch)
 
     def acknowledge(self, tags: Iterable[int]) -> None:
         """Ends a delivery."""
@@ -190,6 +219,9 @@ class RabbitInbox:
             self._end(BusClosed(f"the mailbox {self._mailbox} was closed"))
             if self._acknowledging is not None:
                 await asyncio.wait([self._acknowledging])
+        if self._stepping is not None:
+            await asyncio.wait([self._stepping], timeout=STEP_SECONDS)
+            self._stepping.cancel()
         await closed(self._channel)
 
     def _end(self, reason: BusLost | BusClosed) -> None:
@@ -197,3 +229,9 @@ class RabbitInbox:
             self._over = reason
             self._arrived.clear()
             self._wake.set()
+
+
+def _heed(stepping: asyncio.Task[None]) -> None:
+    """What came of it, whoever waits hears; nobody may."""
+    if not stepping.cancelled():
+        stepping.exception()
