@@ -170,21 +170,27 @@ class TestAlone:
             assert await owner.bus.depth("executor.default") == 0
 
     async def test_one_that_is_given_back_while_its_owner_is_asked_again_does_not_run(self) -> None:
-        clock, calls = ManualClock(), list[Any]()
-        async with executor_of(items_of(calls.append), clock=clock) as (owner, executor):
-            suspect = owner.order("#.t[0]", "suspect", suspect=True)
-
-            def away() -> bool:
-                if len(owner.questions) == 1:
-                    owner.away = 1_000  # from the second question on nobody answers
-                return len(owner.questions) > 3
-
+        clock, gate = ManualClock(), Gate()
+        async with executor_of(items_of(gate), clock=clock, grace=1_000.0) as (owner, executor):
+            other, suspect = owner.order("#.t[0]", "other"), owner.order("#.t[1]", "suspect", suspect=True)
+            await owner.send("w", other)
+            await until(lambda: gate.begun)
             await owner.send("w", suspect)
-            await until(away, clock, step=0.5)
-            await moving(clock, executor.stop())
+            await until(lambda: len(executor._suspects) == 1)
+            await turns()
+            asked = len(owner.questions)
+            owner.away = 1_000  # when its turn comes, nobody answers
+            await until(lambda: len(owner.questions) > asked, clock, step=0.5)
+            stopping = asyncio.ensure_future(executor.stop())
             (report,) = await owner.heard(TasksReturned)
             assert report.orders == ((suspect.path, suspect.command),)
-            assert calls == []
+            asked, owner.away = len(owner.questions), 0
+            await until(lambda: len(owner.questions) > asked, clock, step=0.5)
+            await turns()
+            assert executor._suspects.ready
+            gate.go.set()
+            await moving(clock, stopping)
+            assert gate.begun == ["other"]
 
     async def test_it_waits_for_what_runs_and_nothing_new_begins_meanwhile(self) -> None:
         clock, gate = ManualClock(), Gate()
