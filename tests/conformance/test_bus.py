@@ -1,4 +1,7 @@
-"""The bus contract, over every implementation of it."""
+"""The bus contract, over every implementation of it.
+
+One room: who makes another bus reads from top to bottom what it has to do.
+"""
 
 from __future__ import annotations
 

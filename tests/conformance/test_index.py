@@ -1,4 +1,7 @@
-"""What every index of instances does. A new implementation joins with a parameter of ``index``."""
+"""What every index of instances does. A new implementation joins with a parameter of ``index``.
+
+One room: who makes another index reads from top to bottom what it has to do.
+"""
 
 from __future__ import annotations
 

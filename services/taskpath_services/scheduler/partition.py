@@ -1,6 +1,9 @@
 """A partition: the instances of one mailbox, and the decision that a batch of its messages leads to.
 
 Pure: messages, timers and the time go in, an :class:`~taskpath_services.scheduler.effects.Outcome` comes out.
+
+One room, though a long one: here it is seen which message leads to which rule, and that whatever one changes
+is concluded in the same batch.
 """
 
 from __future__ import annotations

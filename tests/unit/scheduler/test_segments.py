@@ -1,4 +1,7 @@
-"""Segments: what an executor goes on to by itself, and what becomes of it. One rule a test."""
+"""Segments: what an executor goes on to by itself, and what becomes of it. One rule a test.
+
+One room: the rules only make sense beside each other, as what one lets go on another takes back.
+"""
 
 from __future__ import annotations
 
